@@ -1,0 +1,62 @@
+# freshet: the two commands are `make demo` and `make test`; everything they need is installed first
+# (NO_INSTALL=1: only checked). `make` builds build/release/freshet, `make install PREFIX=/usr/local`
+# installs it. `make help` lists the rest.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SHARDS ?= auto
+DEMO_SECONDS ?= 20
+JOBS ?= $(shell nproc)
+
+.DEFAULT_GOAL := release
+.PHONY: release dev asan tsan demo test test-unit test-integration bench install clean format \
+        format-check help
+
+release dev asan tsan:
+	@scripts/dependencies.sh build
+	@mkdir -p build
+	@cmake --preset $@ >build/$@.log 2>&1 || { cat build/$@.log; exit 1; }
+	@cmake --build --preset $@ -j $(JOBS)
+
+demo: release
+	@scripts/dependencies.sh demo
+	build/release/freshet demo --seconds $(DEMO_SECONDS) --shards $(SHARDS)
+
+test:
+	@scripts/dependencies.sh build demo test
+	@scripts/test.sh
+
+test-unit: dev
+	@ctest --preset dev -j $(JOBS)
+
+test-integration: release
+	@scripts/dependencies.sh demo test
+	@/usr/bin/python3 tests/integration/run.py $(ARGS)
+
+bench: release
+	@scripts/dependencies.sh demo test
+	@/usr/bin/python3 bench/pipeline.py $(ARGS)
+
+install: release
+	@cmake --install build/release --prefix $(PREFIX)
+
+format:
+	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format-14 -i
+
+format-check:
+	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format-14 --dry-run --Werror
+
+clean:
+	@rm -rf build
+
+help:
+	@echo 'make                    build build/release/freshet'
+	@echo 'make demo               the main job with a broker, a Redis and traffic of its own'
+	@echo '                        (DEMO_SECONDS=20 SHARDS=auto)'
+	@echo 'make test               every test: unit, sanitizers, fuzz corpus, real Kafka and Redis'
+	@echo 'make test-unit          unit tests of a debug build'
+	@echo 'make test-integration   real Kafka and Redis (ARGS="--filter random/ --seed 7")'
+	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
+	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
+	@echo 'make format clean       what they say'
+	@echo 'NO_INSTALL=1            only check that packages are there, install none'

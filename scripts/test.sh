@@ -1,0 +1,82 @@
+#!/bin/sh
+# Every test, step by step; the last line is the verdict.
+#
+# Steps may be named to run only those: scripts/test.sh unit integration
+set -u
+cd "$(dirname "$0")/.."
+mkdir -p build
+jobs=$(nproc)
+failed=
+steps=${*:-build layers unit asan tsan integration integration-asan integration-tsan}
+
+now() { date +%s; }
+
+# step NAME WHAT COMMAND...: the command's output goes to a file and is shown when it fails; with
+# `watched` before it, it is shown as it comes.
+step() {
+    watched=
+    if [ "$1" = watched ]; then
+        watched=yes
+        shift
+    fi
+    name=$1
+    what=$2
+    shift 2
+    case " $steps " in
+    *" $name "*) ;;
+    *) return 0 ;;
+    esac
+    printf '== %-17s %s\n' "$name" "$what"
+    begun=$(now)
+    if [ -n "$watched" ]; then
+        "$@"
+        status=$?
+    else
+        "$@" >"build/test-$name.log" 2>&1
+        status=$?
+        if [ $status -eq 0 ]; then
+            tail -n 5 "build/test-$name.log" | grep -E 'passed' | sed 's/^/   /'
+        else
+            cat "build/test-$name.log"
+        fi
+    fi
+    if [ $status -eq 0 ]; then
+        printf '   ok in %s s\n' $(($(now) - begun))
+    else
+        printf '   FAILED after %s s\n' $(($(now) - begun))
+        failed="$failed $name"
+    fi
+}
+
+build() { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; }
+
+unit() { build "$1" && ctest --preset "$1" -j "$jobs"; }
+
+tsan_unit() {
+    build tsan && TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" \
+        ctest --preset tsan -j "$jobs" -L threads
+}
+
+integration() {
+    engine=$1
+    shift
+    /usr/bin/python3 tests/integration/run.py --engine "build/$engine/freshet" "$@"
+}
+
+step build 'release build, warnings are errors' build release
+step layers 'an include across layers does not compile' scripts/check-layers.sh
+step unit 'unit tests and fuzz corpus, release' unit release
+step asan 'the same under AddressSanitizer and UBSan' unit asan
+step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
+step watched integration 'a real Kafka broker and a real redis-server' integration release
+step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \
+    integration asan --filter random/ --cases 12 --seed 11
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp exitcode=66"
+step watched integration-tsan 'random pipelines under ThreadSanitizer' \
+    integration tsan --filter random/ --cases 8 --seed 12
+
+if [ -n "$failed" ]; then
+    echo "test: FAILED:$failed"
+    exit 1
+fi
+echo "test: ok"

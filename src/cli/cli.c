@@ -1,0 +1,227 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+static const struct cli_command commands[] = {
+    {
+        .name = "run",
+        .synopsis = "FILE",
+        .summary = "Run a pipeline until it is stopped",
+        .details =
+            "Reads events from Kafka, computes the pipeline's features and writes them to Redis\n"
+            "and the outputs. SIGTERM or SIGINT: reads no more, writes what is computed, ends.\n"
+            "\n"
+            "Examples:\n"
+            "  freshet run pipeline.yaml\n"
+            "  freshet run pipeline.yaml --bounded     all that is in the topics now, then end\n",
+        .positional_min = 1,
+        .positional_max = 1,
+        .options =
+            {[RUN_BOUNDED] = {"--bounded", NULL,
+                              "read to the end offsets seen at start, let time run out, end"},
+             [RUN_LOG_LEVEL] = {"--log-level", "LEVEL", "debug, info (default), warn or error"}},
+        .run = command_run,
+    },
+    {
+        .name = "check",
+        .synopsis = "FILE",
+        .summary = "Validate a pipeline file and print its plan",
+        .details = "Says what is wrong with file, line and column, or prints what would run.\n"
+                   "Connects to nothing.\n"
+                   "\n"
+                   "Example:\n"
+                   "  freshet check pipeline.yaml\n",
+        .positional_min = 1,
+        .positional_max = 1,
+        .run = command_check,
+    },
+    {
+        .name = "get",
+        .synopsis = "FILE KEY...",
+        .summary = "Show what the online store holds of some entity keys",
+        .details = "Examples:\n"
+                   "  freshet get pipeline.yaml user_7\n"
+                   "  freshet get pipeline.yaml user_7 user_8 --json | jq .\n",
+        .positional_min = 2,
+        .positional_max = -1,
+        .options = {[GET_JSON] = {"--json", NULL, "one JSON object a key and line"}},
+        .run = command_get,
+    },
+    {
+        .name = "demo",
+        .synopsis = "",
+        .summary = "Show a pipeline at work, with a broker and traffic of its own",
+        .details =
+            "Starts a Kafka broker inside the process (librdkafka's mock cluster), a private\n"
+            "redis-server on a unix socket and a generator of user events, runs a pipeline over\n"
+            "them and shows throughput, latency and one user's features changing. Leaves nothing\n"
+            "behind.\n",
+        .positional_min = 0,
+        .positional_max = 0,
+        .options = {[DEMO_SECONDS] = {"--seconds", "N", "how long (default 20)"},
+                    [DEMO_SHARDS] = {"--shards", "N", "shards (default: CPUs less one)"},
+                    [DEMO_RATE] = {"--rate", "N", "events per second (default 20000)"},
+                    [DEMO_REDIS] = {"--redis-server", "PATH",
+                                    "the program (default: redis-server from PATH)"}},
+        .run = command_demo,
+    },
+};
+
+void cli_error(const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "freshet: ");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+int cli_load_plan(const char *path, struct plan **ret)
+{
+    struct buf messages = {0};
+    int error = plan_load(path, ret, &messages);
+
+    if (error)
+        fprintf(stderr, "%s%s", buf_string(&messages),
+                messages.len && messages.data[messages.len - 1] == '\n' ? "" : "\n");
+    buf_free(&messages);
+    return error ? EXIT_BAD_PLAN : EXIT_DONE;
+}
+
+static void usage(FILE *out)
+{
+    fprintf(out,
+            "freshet computes event-time windowed features from Kafka events and keeps them in "
+            "Redis.\n\nUsage: freshet COMMAND [ARGUMENTS]\n\nCommands:\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-7s %-12s %s\n", commands[i].name, commands[i].synopsis,
+                commands[i].summary);
+    fprintf(out, "\nExamples:\n"
+                 "  freshet demo\n"
+                 "  freshet check pipeline.yaml\n"
+                 "  freshet run pipeline.yaml\n"
+                 "\n'freshet COMMAND --help' tells more; 'freshet --version' the version.\n"
+                 "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad pipeline file.\n");
+}
+
+static void command_usage(const struct cli_command *command, FILE *out)
+{
+    fprintf(out, "%s.\n\nUsage: freshet %s%s%s%s\n", command->summary, command->name,
+            *command->synopsis ? " " : "", command->synopsis,
+            command->options[0].name ? " [OPTIONS]" : "");
+    if (command->options[0].name)
+        fprintf(out, "\nOptions:\n");
+    for (int i = 0; i < CLI_OPTIONS_MAX && command->options[i].name; i++) {
+        const struct cli_option *option = &command->options[i];
+        char spelled[64];
+
+        snprintf(spelled, sizeof(spelled), "%s%s%s", option->name, option->value ? " " : "",
+                 option->value ? option->value : "");
+        fprintf(out, "  %-20s %s\n", spelled, option->meaning);
+    }
+    fprintf(out, "\n%s", command->details);
+}
+
+static int usage_error(const struct cli_command *command, const char *what, const char *which)
+{
+    cli_error("%s%s%s", what, which ? " " : "", which ? which : "");
+    fprintf(stderr, "Try 'freshet %s%s--help'.\n", command ? command->name : "",
+            command ? " " : "");
+    return EXIT_USAGE;
+}
+
+/* The number of the option that the argument names, as "--name" or "--name=value"; or -1. */
+static int option_named(const struct cli_command *command, const char *argument)
+{
+    size_t len = strcspn(argument, "=");
+
+    for (int i = 0; i < CLI_OPTIONS_MAX && command->options[i].name; i++) {
+        if (strlen(command->options[i].name) == len &&
+            strncmp(command->options[i].name, argument, len) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* Takes the option at argv[*at], and its value. Returns 0 or an exit code. */
+static int option_take(const struct cli_command *command, int argc, char **argv, int *at,
+                       struct cli_args *args)
+{
+    const char *equals = strchr(argv[*at], '=');
+    int number = option_named(command, argv[*at]);
+
+    if (number < 0)
+        return usage_error(command, "unknown option", argv[*at]);
+    if (!command->options[number].value) {
+        if (equals)
+            return usage_error(command, "this option has no value:", argv[*at]);
+        args->values[number] = "";
+        return 0;
+    }
+    if (equals) {
+        args->values[number] = equals + 1;
+        return 0;
+    }
+    if (*at + 1 == argc)
+        return usage_error(command, "a value is missing behind", argv[*at]);
+    args->values[number] = argv[++*at];
+    return 0;
+}
+
+static int command_start(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_args args = {.positional = calloc((size_t)argc + 1, sizeof(char *))};
+    bool options_end = false;
+    int code = 0;
+
+    CHECK(args.positional);
+    for (int i = 0; i < argc && !code; i++) {
+        if (!options_end && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+            command_usage(command, stdout);
+            free(args.positional);
+            return EXIT_DONE;
+        }
+        if (!options_end && strcmp(argv[i], "--") == 0)
+            options_end = true;
+        else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0')
+            code = option_take(command, argc, argv, &i, &args);
+        else
+            args.positional[args.positional_count++] = argv[i];
+    }
+    if (!code && args.positional_count < command->positional_min)
+        code = usage_error(command, "missing:", command->synopsis);
+    if (!code && command->positional_max >= 0 && args.positional_count > command->positional_max)
+        code = usage_error(command,
+                           "unexpected argument:", args.positional[command->positional_max]);
+    if (!code)
+        code = command->run(&args);
+    free(args.positional);
+    return code;
+}
+
+int cli_main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    if (!name) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+        printf("freshet %s\n", FRESHET_VERSION);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return command_start(&commands[i], argc - 2, argv + 2);
+    }
+    return usage_error(NULL, "no such command:", name);
+}

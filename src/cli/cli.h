@@ -1,0 +1,73 @@
+/* cli - the commands of the program: one table, from which parsing, help and tests come. */
+#ifndef FRESHET_CLI_CLI_H
+#define FRESHET_CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "plan/plan.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_BAD_PLAN = 78, /* EX_CONFIG: systemd need not try again */
+};
+
+/* An option of a command, without or with a value. */
+struct cli_option {
+    const char *name;  /* "--bounded" */
+    const char *value; /* what help calls its value, or NULL: it has none */
+    const char *meaning;
+};
+
+#define CLI_OPTIONS_MAX 8
+
+/* A command's arguments, taken apart. */
+struct cli_args {
+    const char **positional;
+    int positional_count;
+    const char *values[CLI_OPTIONS_MAX]; /* by option number: NULL if absent, "" without a value */
+};
+
+struct cli_command {
+    const char *name;
+    const char *synopsis; /* of its positional arguments */
+    const char *summary;  /* one line */
+    const char *details;  /* for its own help: what it does, examples */
+    int positional_min;
+    int positional_max; /* -1: any number */
+    struct cli_option options[CLI_OPTIONS_MAX];
+    int (*run)(const struct cli_args *args); /* returns an exit code */
+};
+
+/* Runs the command that the arguments name; returns the exit code. */
+int cli_main(int argc, char **argv);
+
+/* Loads a pipeline file; on failure says why on stderr and returns EXIT_BAD_PLAN. */
+int cli_load_plan(const char *path, struct plan **ret);
+
+/* "freshet: …" on stderr. */
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+int command_run(const struct cli_args *args);
+int command_check(const struct cli_args *args);
+int command_get(const struct cli_args *args);
+int command_demo(const struct cli_args *args);
+
+enum run_option {
+    RUN_BOUNDED,
+    RUN_LOG_LEVEL,
+};
+
+enum get_option {
+    GET_JSON,
+};
+
+enum demo_option {
+    DEMO_SECONDS,
+    DEMO_SHARDS,
+    DEMO_RATE,
+    DEMO_REDIS,
+};
+
+#endif

@@ -1,0 +1,69 @@
+/* kinds - the one table of what a pipeline file can ask for as a feature, and of the cells behind
+ * it.
+ *
+ * FEATURE_KINDS drives the parser, `freshet check`, the documentation and the tests; the aggregate
+ * layer implements the cells and asserts their sizes. */
+#ifndef FRESHET_PLAN_KINDS_H
+#define FRESHET_PLAN_KINDS_H
+
+/* What the key of a feature may stand for. */
+#define TAKES_FIELD  1u   /* `kind: field` */
+#define TAKES_TRUE   2u   /* `kind: true` */
+#define TAKES_N      4u   /* `n: 20` beside it */
+#define TAKES_LIMIT  8u   /* `limit: 64` beside it */
+#define TAKES_Q      16u  /* `q: 0.95` beside it */
+#define TAKES_SAMPLE 32u  /* `sample: true` beside it */
+#define NEEDS_NUMBER 64u  /* field: int64, double, decimal */
+#define NEEDS_ORDER  128u /* field: a number or a timestamp */
+#define NOT_YET      256u /* named in the design, refused by this version with a message */
+
+/*      enumerator       spelled           takes */
+#define FEATURE_KINDS(X)                                                                           \
+    X(FEATURE_COUNT, "count", TAKES_TRUE | TAKES_FIELD)                                            \
+    X(FEATURE_SUM, "sum", TAKES_FIELD | NEEDS_NUMBER)                                              \
+    X(FEATURE_MEAN, "mean", TAKES_FIELD | NEEDS_NUMBER)                                            \
+    X(FEATURE_MIN, "min", TAKES_FIELD | NEEDS_ORDER)                                               \
+    X(FEATURE_MAX, "max", TAKES_FIELD | NEEDS_ORDER)                                               \
+    X(FEATURE_DISTINCT, "distinct", TAKES_FIELD)                                                   \
+    X(FEATURE_HISTOGRAM, "histogram", TAKES_FIELD | TAKES_LIMIT)                                   \
+    X(FEATURE_VARIANCE, "variance", TAKES_FIELD | TAKES_SAMPLE | NEEDS_NUMBER | NOT_YET)           \
+    X(FEATURE_STDDEV, "stddev", TAKES_FIELD | TAKES_SAMPLE | NEEDS_NUMBER | NOT_YET)               \
+    X(FEATURE_FIRST, "first", TAKES_FIELD | TAKES_N | NOT_YET)                                     \
+    X(FEATURE_LAST, "last", TAKES_FIELD | TAKES_N | NOT_YET)                                       \
+    X(FEATURE_LIST, "list", TAKES_FIELD | TAKES_LIMIT | NOT_YET)                                   \
+    X(FEATURE_TOP, "top", TAKES_FIELD | TAKES_N | NOT_YET)                                         \
+    X(FEATURE_QUANTILE, "quantile", TAKES_FIELD | TAKES_Q | NEEDS_NUMBER | NOT_YET)                \
+    X(FEATURE_SINCE_PREVIOUS, "since_previous", TAKES_TRUE | NOT_YET)
+
+enum feature_kind {
+#define X(enumerator, spelled, takes) enumerator,
+    FEATURE_KINDS(X)
+#undef X
+        FEATURE_KIND_COUNT
+};
+
+/* A cell is the state of one aggregate in one pane: fixed size, 8-byte aligned, all zero when
+ * empty.
+ *
+ *      enumerator       bytes  state */
+#define CELL_KINDS(X)                                                                              \
+    X(CELL_COUNT, 8)      /* events */                                                             \
+    X(CELL_SUM_INT, 16)   /* 128-bit sum of int64 or scaled decimals */                            \
+    X(CELL_SUM_DOUBLE, 8) /* sum in order of arrival */                                            \
+    X(CELL_MEAN_INT, 24)  /* 128-bit sum and count */                                              \
+    X(CELL_MEAN_DOUBLE, 16)                                                                        \
+    X(CELL_MIN_INT, 16) /* value and whether there is one */                                       \
+    X(CELL_MAX_INT, 16)                                                                            \
+    X(CELL_MIN_DOUBLE, 16)                                                                         \
+    X(CELL_MAX_DOUBLE, 16)                                                                         \
+    X(CELL_DISTINCT, 8)  /* nothing, one hash, or a pointer to a set or a sketch */                \
+    X(CELL_HISTOGRAM, 8) /* nothing or a pointer to counted values */
+
+enum cell_kind {
+#define X(enumerator, bytes) enumerator,
+    CELL_KINDS(X)
+#undef X
+        CELL_KIND_COUNT
+};
+
+#endif

@@ -1,0 +1,394 @@
+/* Records become events, events get to the keyspaces.
+ *
+ *   batch   [ p3 p3 p3 p3 | p7 p7 | p3 … ]     as the intake gave them
+ *   run       └────────┘                       of one partition; decoded together, then routed,
+ *                                              then applied, then its times are told
+ *
+ * Every step can be left half done when what comes after it is full; the run remembers how far it
+ * got. Records are given back when the whole batch is done. */
+
+#include "base/clock.h"
+#include "shard/internal.h"
+#include "window/lateness.h"
+
+#define ERROR_LOG_INTERVAL_NS (10 * NS_PER_S)
+#define MAIL_RUNS_MAX         16 /* runs of events that are taken from a mailbox in a turn */
+
+void ingest_fetch(struct shard *shard)
+{
+    struct batch *batch = &shard->batch;
+
+    if (batch->count > 0)
+        return;
+    batch->count = intake_poll(shard->intake, batch->fetched, FETCH_MAX);
+    batch->next = 0;
+    batch->polled_ns = shard->now_ns;
+    batch->polled_ms = shard->now_ms;
+    if (batch->count > 0)
+        counter_add(&shard->stats.fetches, 1);
+}
+
+static struct partition *partition_of(const struct shard *shard, const struct fetched *fetched)
+{
+    uint32_t source = fetched->source;
+    uint32_t number = (uint32_t)fetched->record.partition;
+
+    return number < shard->fleet->clocks[source].partition_count ? shard->partitions[source][number]
+                                                                 : NULL;
+}
+
+static struct progress *progress_of(const struct shard *shard, const struct partition *partition)
+{
+    return &shard->fleet->progress[partition->source][partition->number];
+}
+
+/* The partition has been read up to `offset`; in a bounded run, what comes after its end is not. */
+static void position_set(struct shard *shard, struct partition *partition, int64_t offset)
+{
+    partition->position = MAX(partition->position, MIN(offset, partition->end_offset));
+    partition->has_ended = partition->position >= partition->end_offset;
+    atomic_store_explicit(&progress_of(shard, partition)->position, partition->position,
+                          memory_order_relaxed);
+}
+
+static void read_error(struct shard *shard, const struct fetched *fetched)
+{
+    static __thread struct log_limit limit;
+    uint64_t held_back;
+
+    counter_add(&shard->stats.sources[fetched->source].read_errors, 1);
+    if (log_limit_pass(&limit, shard->now_ns, ERROR_LOG_INTERVAL_NS, &held_back))
+        log_warn("partition %d of %s: %s (%llu more such errors)", fetched->record.partition,
+                 shard->plan->sources[fetched->source].topic, fetched->text,
+                 (unsigned long long)held_back);
+}
+
+/* Going on elsewhere would be a silent gap: somebody has to decide. */
+static void lost_report(struct shard *shard, const struct fetched *fetched)
+{
+    const struct partition *partition = partition_of(shard, fetched);
+    char text[sizeof(((struct report *)NULL)->text)];
+
+    if (!partition)
+        return;
+    snprintf(text, sizeof(text),
+             "partition %d of %s: the records from offset %lld on are gone before they were read "
+             "(retention, or the topic was recreated): %s",
+             partition->number, shard->plan->sources[fetched->source].topic,
+             (long long)partition->position, fetched->text);
+    report_send(shard, REPORT_FAILED, text);
+}
+
+/* What comes in a batch beside records. */
+static void mark_handle(struct shard *shard, const struct fetched *fetched)
+{
+    struct partition *partition = partition_of(shard, fetched);
+
+    if (fetched->kind == FETCHED_ERROR)
+        read_error(shard, fetched);
+    if (fetched->kind == FETCHED_LOST)
+        lost_report(shard, fetched);
+    if (fetched->kind != FETCHED_END || !partition)
+        return;
+    partition->at_end = true;
+    position_set(shard, partition, fetched->record.offset);
+    shard->clocks_due_ns = 0; /* tells of it */
+}
+
+static void run_begin(struct shard *shard, struct partition *partition)
+{
+    struct batch *batch = &shard->batch;
+    struct run *run = &shard->run;
+    const struct fetched *first = &batch->fetched[batch->next];
+    size_t end = batch->next + 1;
+
+    while (end < batch->count && end - batch->next < RUN_MAX &&
+           batch->fetched[end].kind == FETCHED_RECORD &&
+           batch->fetched[end].source == first->source &&
+           batch->fetched[end].record.partition == first->record.partition)
+        end++;
+    run->partition = partition;
+    run->begin = run->decoded = batch->next;
+    run->end = end;
+    run->count = run->routed = run->own_count = run->applied = run->told = 0;
+    run->decode_ns = run->apply_ns = 0;
+    region_reset(&run->scratch);
+}
+
+static void dead_letter_log(struct shard *shard, uint32_t source, const struct record *record,
+                            const struct reject *reject)
+{
+    static __thread struct log_limit limit;
+    uint64_t held_back;
+
+    if (log_limit_pass(&limit, shard->now_ns, ERROR_LOG_INTERVAL_NS, &held_back))
+        log_warn("%s partition %d offset %lld is no event: %s%s%s; there is no dead-letter topic "
+                 "(%llu more since the last such line)",
+                 shard->plan->sources[source].topic, record->partition, (long long)record->offset,
+                 reject_reason_meaning(reject->reason), reject->field ? ": " : "",
+                 reject->field ? reject->field : "", (unsigned long long)held_back);
+}
+
+/* False if the side output is full. */
+static bool reject_send(struct shard *shard, uint32_t source, const struct record *record,
+                        const struct reject *reject)
+{
+    const struct plan_source *plan = &shard->plan->sources[source];
+    struct side_record side = {
+        .kind = SIDE_DEAD_LETTER,
+        .topic = plan->topic,
+        .record = record,
+        .error = reject_reason_name(reject->reason),
+        .field = reject->field,
+    };
+
+    if (side_output_send(shard->fleet->side, source, &side, &shard->side_text))
+        return false;
+    counter_add(&shard->stats.sources[source].dead[reject->reason], 1);
+    if (!plan->dead_letter_topic)
+        dead_letter_log(shard, source, record, reject);
+    return true;
+}
+
+static bool late_send(struct shard *shard, const struct partition *partition,
+                      const struct record *record, bool is_late)
+{
+    const struct plan_source *plan = &shard->plan->sources[partition->source];
+    struct source_stats *stats = &shard->stats.sources[partition->source];
+    struct side_record side = {
+        .kind = SIDE_LATE,
+        .topic = plan->topic,
+        .record = record,
+        .error = is_late ? "late" : "released",
+        .watermark_ms = partition->watermark_ms,
+    };
+
+    if (side_output_send(shard->fleet->side, partition->source, &side, &shard->side_text))
+        return false;
+    counter_add(is_late ? &stats->late : &stats->released, 1);
+    for (uint32_t i = 0; i < plan->view_count; i++) {
+        struct view_stats *view = &shard->stats.views[plan->views[i]];
+
+        counter_add(is_late ? &view->late : &view->released, 1);
+    }
+    return true;
+}
+
+/* An event that is late for some views is counted for them; the others use it. */
+static void late_count(struct shard *shard, const struct plan_source *plan,
+                       const struct event *event)
+{
+    int64_t lateness_ms = plan->allowed_lateness_ms;
+
+    if (event->watermark_ms < event->time_ms + lateness_ms)
+        return;
+    for (uint32_t i = 0; i < plan->view_count; i++) {
+        const struct plan_view *view = &shard->plan->views[plan->views[i]];
+
+        if (is_late(view, lateness_ms, event->time_ms, event->watermark_ms))
+            counter_add(&shard->stats.views[view->number].late, 1);
+    }
+}
+
+/* Decodes one record into the run's next event, or sends it aside. False if the side output is
+ * full: the record is to be tried again. */
+static bool record_decode(struct shard *shard, const struct fetched *fetched)
+{
+    struct run *run = &shard->run;
+    struct partition *partition = run->partition;
+    const struct plan_source *plan = &shard->plan->sources[fetched->source];
+    struct source_stats *stats = &shard->stats.sources[fetched->source];
+    struct event *event = &run->events[run->count];
+    struct reject reject;
+
+    if (fetched->record.offset >= partition->end_offset)
+        return true; /* bounded: came after the start */
+    if (decoder_decode(shard->decoders[fetched->source], &fetched->record, &run->scratch,
+                       run->fields + (size_t)run->count * plan->field_count, event, &reject)) {
+        if (!reject_send(shard, fetched->source, &fetched->record, &reject))
+            return false;
+    } else {
+        const struct keyspace *keyspace = partition->keyspace
+                                              ? partition->keyspace
+                                              : shard->shuffles[fetched->source].keyspace;
+        int64_t closing_ms = MAX(partition->watermark_ms, keyspace_release_ms(keyspace));
+
+        event->watermark_ms = partition->watermark_ms;
+        event->fetched_ns = shard->batch.polled_ns;
+        if (is_late_for_all(shard->plan, plan, event->time_ms, closing_ms)) {
+            bool by_watermark = is_late_for_all(shard->plan, plan, event->time_ms,
+                                                partition->watermark_ms);
+
+            if (!late_send(shard, partition, &fetched->record, by_watermark))
+                return false;
+        } else {
+            late_count(shard, plan, event);
+            run->count++;
+        }
+        partition_saw(shard, partition, event->time_ms);
+        partition->silent_since_ns = shard->now_ns;
+        counter_add(&stats->events, 1);
+    }
+    counter_add(&stats->records, 1);
+    counter_add(&stats->bytes, fetched->record.value.len);
+    if (fetched->record.timestamp_ms >= 0)
+        hdr_record(&shard->stats.fetch_ns,
+                   (shard->batch.polled_ms - fetched->record.timestamp_ms) * NS_PER_MS, 1);
+    return true;
+}
+
+static bool run_decode(struct shard *shard)
+{
+    struct run *run = &shard->run;
+    int64_t begun_ns = clock_monotonic_ns();
+    bool done = true;
+
+    if (run->decoded == run->end)
+        return true;
+    run->partition->at_end = false;
+    while (run->decoded < run->end && done) {
+        done = record_decode(shard, &shard->batch.fetched[run->decoded]);
+        run->decoded += done;
+    }
+    run->decode_ns += clock_monotonic_ns() - begun_ns;
+    if (done)
+        hdr_record(&shard->stats.decode_ns, run->decode_ns / (int64_t)(run->end - run->begin),
+                   run->end - run->begin);
+    return done;
+}
+
+/* Sorts out which events are this shard's and mails the others. */
+static bool run_route(struct shard *shard)
+{
+    struct run *run = &shard->run;
+
+    for (; run->routed < run->count; run->routed++) {
+        const struct event *event = &run->events[run->routed];
+        uint32_t owner = run->partition->keyspace
+                             ? shard->number
+                             : shard_of_key(event->key_hash, shard->fleet->shard_count);
+
+        if (owner == shard->number) {
+            run->own[run->own_count++] = event;
+            continue;
+        }
+        if (!mailbox_put_event(outbox_to(shard, owner), shard->plan, run->partition->source, event))
+            return false;
+        counter_add(&shard->stats.mail_events, 1);
+    }
+    return true;
+}
+
+static bool run_apply(struct shard *shard)
+{
+    struct run *run = &shard->run;
+    struct keyspace *keyspace = run->partition->keyspace
+                                    ? run->partition->keyspace
+                                    : shard->shuffles[run->partition->source].keyspace;
+    int64_t begun_ns = clock_monotonic_ns();
+
+    if (run->applied == run->own_count)
+        return true;
+    run->applied += keyspace_apply(keyspace, run->own + run->applied,
+                                   run->own_count - run->applied);
+    run->apply_ns += clock_monotonic_ns() - begun_ns;
+    if (run->applied < run->own_count)
+        return false;
+    hdr_record(&shard->stats.apply_ns, run->apply_ns / run->own_count, run->own_count);
+    return true;
+}
+
+/* True when the run is done. */
+static bool run_continue(struct shard *shard)
+{
+    struct run *run = &shard->run;
+
+    if (!run_decode(shard) || !run_route(shard) || !run_apply(shard))
+        return false;
+    const struct record *last = &shard->batch.fetched[run->end - 1].record;
+    position_set(shard, run->partition, last->offset + 1);
+    atomic_store_explicit(&progress_of(shard, run->partition)->record_ms, last->timestamp_ms,
+                          memory_order_relaxed);
+    if (!partition_tell(shard, run->partition, &run->told))
+        return false;
+    run->partition = NULL;
+    shard->batch.next = run->end;
+    return true;
+}
+
+static bool batch_continue(struct shard *shard)
+{
+    struct batch *batch = &shard->batch;
+
+    while (batch->next < batch->count) {
+        const struct fetched *fetched = &batch->fetched[batch->next];
+
+        if (!shard->run.partition) {
+            struct partition *partition = fetched->kind == FETCHED_RECORD
+                                              ? partition_of(shard, fetched)
+                                              : NULL;
+
+            if (!partition) { /* a mark, or a partition that was taken from us */
+                mark_handle(shard, fetched);
+                batch->next++;
+                continue;
+            }
+            run_begin(shard, partition);
+        }
+        if (!run_continue(shard))
+            return true;
+    }
+    return false;
+}
+
+bool ingest_run(struct shard *shard)
+{
+    struct batch *batch = &shard->batch;
+
+    if (batch->count == 0)
+        return false;
+    if (batch_continue(shard))
+        return true;
+    intake_release(batch->fetched, batch->count);
+    batch->count = batch->next = 0;
+    return false;
+}
+
+/* Applies one mailbox's items. True if it is empty now. */
+static bool mailbox_apply(struct shard *shard, struct mailbox *mailbox)
+{
+    const struct event *events[RUN_MAX];
+    const struct mail_item *item;
+
+    for (int runs = 0; (item = mailbox_peek(mailbox)) && runs < MAIL_RUNS_MAX; runs++) {
+        uint16_t source = item->source;
+        uint32_t count = mailbox_peek_events(mailbox, events, RUN_MAX);
+
+        if (count > 0) {
+            uint32_t done = keyspace_apply(shard->shuffles[source].keyspace, events, count);
+
+            for (uint32_t i = 0; i < done; i++)
+                mailbox_next(mailbox);
+            if (done < count)
+                return false;
+            continue;
+        }
+        if (item->kind == MAIL_CLOCK)
+            shuffle_told(shard, source, mail_clock_of(item));
+        else
+            mailbox->is_closed = true;
+        mailbox_next(mailbox);
+    }
+    return !item;
+}
+
+bool ingest_mail(struct shard *shard)
+{
+    bool left = false;
+
+    for (uint32_t i = 0; i < shard->fleet->shard_count; i++) {
+        if (i != shard->number)
+            left = !mailbox_apply(shard, inbox_from(shard, i)) || left;
+    }
+    return left;
+}

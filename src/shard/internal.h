@@ -1,0 +1,191 @@
+/* What the files of the shard layer share: see shard.h for the whole. */
+#ifndef FRESHET_SHARD_INTERNAL_H
+#define FRESHET_SHARD_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/log.h"
+#include "base/region.h"
+#include "decode/decode.h"
+#include "shard/shard.h"
+#include "sink/redis_uring.h"
+#include "uring/loop.h"
+
+#define FETCH_MAX 512 /* records taken from the intake in a turn */
+#define RUN_MAX   256 /* records of one partition that are decoded together */
+
+/* A partition that this shard reads. */
+struct partition {
+    uint32_t source;
+    int32_t number;
+    struct keyspace *keyspace; /* aligned: its own; shuffle: NULL */
+    int64_t newest_ms;         /* of its events, or WATERMARK_NONE */
+    int64_t watermark_ms;
+    int64_t clock_ms;
+    int64_t position;        /* offset of the next record */
+    int64_t end_offset;      /* bounded: where reading ends; else INT64_MAX */
+    int64_t replay_offset;   /* rows for Redis are held back below it */
+    int64_t silent_since_ns; /* when its last event was decoded, or it was assigned */
+    bool at_end;             /* nothing more to read for now */
+    bool has_ended;          /* bounded: nothing more to read at all */
+    bool is_idle;
+};
+
+/* The keyspace of a shuffled source on this shard, and what is known of the source's partitions. */
+struct shuffle {
+    struct keyspace *keyspace; /* NULL for aligned sources */
+    struct mail_clock *clocks; /* by partition; watermark_ms WATERMARK_NONE until told */
+};
+
+/* Records of one partition on their way through decode, route and apply. A step that has to wait
+ * (side output or mailbox full, sinks full) leaves the run as it is; the next turn goes on. */
+struct run {
+    struct partition *partition; /* NULL: no run is under way */
+    size_t begin;                /* in the batch */
+    size_t end;
+    size_t decoded;     /* next record to decode */
+    uint32_t count;     /* events */
+    uint32_t routed;    /* next event to route (shuffle) */
+    uint32_t own_count; /* events that this shard owns */
+    uint32_t applied;   /* next own event to apply */
+    uint32_t told;      /* shards that were told the partition's times (shuffle) */
+    int64_t decode_ns;
+    int64_t apply_ns;
+    struct event events[RUN_MAX];
+    const struct event *own[RUN_MAX];
+    struct field_value *fields; /* RUN_MAX times the most fields of a source */
+    struct region scratch;
+};
+
+struct batch {
+    struct fetched fetched[FETCH_MAX];
+    size_t count;
+    size_t next; /* the first that is not done */
+    int64_t polled_ns;
+    int64_t polled_ms;
+};
+
+enum shard_phase {
+    PHASE_READING,
+    PHASE_CLOSING,   /* own input is done: the other shards are being told */
+    PHASE_AWAITING,  /* for the other shards' input to be done */
+    PHASE_FINISHING, /* bounded: firing what has not fired */
+    PHASE_FLUSHING,  /* waiting for the sinks */
+    PHASE_DRAINED,
+};
+
+/* Beginning and end of a shard's thread, for the thread that starts and stops it. */
+enum shard_life {
+    LIFE_OPENING,
+    LIFE_RUNNING,
+    LIFE_STOPPED, /* touches nobody else's memory any more */
+    LIFE_CLOSING, /* and nobody its: it may free what it has */
+};
+
+struct shard {
+    struct fleet *fleet;
+    const struct plan *plan;
+    uint32_t number;
+    int cpu;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* of life */
+    pthread_cond_t changed;
+    enum shard_life life;
+    struct consumer *consumer;
+    struct intake *intake;
+    struct loop *loop;
+    struct spsc commands; /* struct command, malloc'ed */
+    struct spsc reports;  /* struct report, malloc'ed */
+    struct arena arena;
+    struct intern intern;
+    struct decoder **decoders;      /* by source */
+    struct partition ***partitions; /* by source and number; NULL: not ours */
+    struct shuffle *shuffles;       /* by source */
+    struct batch batch;
+    struct run run;
+    struct redis_uring *redis_io; /* or NULL */
+    struct redis_sink *redis;     /* of redis_io */
+    struct log_limit redis_log;
+    struct file_lane *file; /* or NULL */
+    struct buf side_text;
+    struct shard_stats stats;
+    enum shard_phase phase;
+    uint32_t told_closing;     /* shards that were told that nothing comes any more */
+    bool assignments_complete; /* bounded: COMMAND_COMPLETE has come */
+    bool drain_wanted;
+    bool stop_wanted;
+    bool is_full;   /* a sink is full: neither mail nor records are taken */
+    bool must_fire; /* windows are due */
+    int64_t now_ns; /* monotonic, of this turn */
+    int64_t now_ms; /* real time, of this turn */
+    int64_t started_ns;
+    int64_t clocks_due_ns; /* when idle partitions are looked at next */
+    int64_t sampled_ns;    /* when the slower statistics were taken */
+};
+
+static inline struct mailbox *outbox_to(const struct shard *shard, uint32_t to)
+{
+    return &shard->fleet->mailboxes[shard->number * shard->fleet->shard_count + to];
+}
+
+static inline struct mailbox *inbox_from(const struct shard *shard, uint32_t from)
+{
+    return &shard->fleet->mailboxes[from * shard->fleet->shard_count + shard->number];
+}
+
+/* Calls `body` for each keyspace of the shard. */
+#define FOR_EACH_KEYSPACE(shard, keyspace, source)                                                 \
+    for (struct keyspace_iter iter_ = {0};                                                         \
+         keyspace_iter_next(shard, &iter_, &(keyspace), &(source));)
+
+struct keyspace_iter {
+    uint32_t source;
+    uint32_t partition;
+};
+
+bool keyspace_iter_next(const struct shard *shard, struct keyspace_iter *iter,
+                        struct keyspace **ret_keyspace, uint32_t *ret_source);
+
+/* Tells the control thread; the text may be NULL. */
+void report_send(struct shard *shard, enum report_kind kind, const char *text);
+
+/* ingest.c */
+
+/* Takes records from the intake if the batch at hand is done. */
+void ingest_fetch(struct shard *shard);
+
+/* Decodes, routes and applies as much of the batch as goes. True if some of it is left. */
+bool ingest_run(struct shard *shard);
+
+/* Applies what other shards have sent. True if something is left. */
+bool ingest_mail(struct shard *shard);
+
+/* partitions.c */
+
+/* The keyspaces of shuffled sources, and the lists of partitions. */
+void partitions_init(struct shard *shard);
+void partitions_done(struct shard *shard);
+void partition_assign(struct shard *shard, const struct command *command);
+void partition_revoke(struct shard *shard, const struct command *command);
+
+/* An event of the partition was decoded: its watermark follows. */
+void partition_saw(struct shard *shard, struct partition *partition, int64_t time_ms);
+
+/* Brings the partition's times to the keyspaces: its own, or by mail to those of all shards from
+ * number *told on. False if a mailbox was full: *told says where to go on. */
+bool partition_tell(struct shard *shard, struct partition *partition, uint32_t *told);
+
+/* A shuffled keyspace is told the times of one partition. */
+void shuffle_told(struct shard *shard, uint32_t source, const struct mail_clock *clock);
+
+/* Looks at the clocks of silent partitions when it is time. False if not all shards could be told:
+ * the next call goes on with that. */
+bool partitions_tick(struct shard *shard);
+
+/* True when all partitions of the shard have ended (bounded). */
+bool partitions_ended(const struct shard *shard);
+
+/* True while rows for Redis are to be held back. */
+bool partitions_replaying(const struct shard *shard);
+
+#endif

@@ -1,0 +1,307 @@
+/* The partitions of a shard and their times. */
+
+#include "base/clock.h"
+#include "shard/internal.h"
+
+#define TICK_MIN_NS (20 * NS_PER_MS)
+#define TICK_MAX_NS (1000 * NS_PER_MS)
+
+static bool on_row(void *context, const struct row *row, void **slot)
+{
+    struct shard *shard = context;
+    bool go_on = true;
+
+    if (shard->redis && row->online) {
+        redis_sink_row(shard->redis, row, slot);
+        go_on = !redis_sink_full(shard->redis);
+    }
+    if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
+        go_on = false;
+    return go_on;
+}
+
+static void on_release(void *context, void **slot)
+{
+    struct shard *shard = context;
+
+    redis_sink_release(shard->redis, slot);
+}
+
+static struct keyspace *keyspace_for(struct shard *shard, uint32_t source)
+{
+    const struct plan_source *plan = &shard->plan->sources[source];
+    struct view_stats **stats = calloc(plan->view_count, sizeof(struct view_stats *));
+    struct keyspace *keyspace;
+
+    CHECK(stats);
+    for (uint32_t i = 0; i < plan->view_count; i++)
+        stats[i] = &shard->stats.views[plan->views[i]];
+    keyspace = keyspace_create(
+        shard->plan, source, &shard->arena, &shard->intern, stats,
+        (struct keyspace_output){.row = on_row, .release = on_release, .context = shard});
+    free(stats);
+    return keyspace;
+}
+
+static uint32_t partition_count(const struct shard *shard, uint32_t source)
+{
+    return shard->fleet->clocks[source].partition_count;
+}
+
+void partitions_init(struct shard *shard)
+{
+    const struct plan *plan = shard->plan;
+
+    shard->partitions = calloc(plan->source_count, sizeof(*shard->partitions));
+    shard->shuffles = calloc(plan->source_count, sizeof(*shard->shuffles));
+    CHECK(shard->partitions && shard->shuffles);
+    for (uint32_t i = 0; i < plan->source_count; i++) {
+        uint32_t count = partition_count(shard, i);
+
+        shard->partitions[i] = calloc(count, sizeof(**shard->partitions));
+        CHECK(shard->partitions[i]);
+        if (plan->sources[i].aligned)
+            continue;
+        shard->shuffles[i].keyspace = keyspace_for(shard, i);
+        shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
+        CHECK(shard->shuffles[i].clocks);
+        for (uint32_t j = 0; j < count; j++)
+            shard->shuffles[i].clocks[j] = (struct mail_clock){
+                .watermark_ms = WATERMARK_NONE,
+                .clock_ms = WATERMARK_NONE,
+                .is_replaying = true}; /* until its shard says otherwise */
+    }
+}
+
+static void partition_free(struct partition *partition)
+{
+    if (!partition)
+        return;
+    keyspace_free(partition->keyspace);
+    free(partition);
+}
+
+void partitions_done(struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        for (uint32_t j = 0; j < partition_count(shard, i); j++)
+            partition_free(shard->partitions[i][j]);
+        free(shard->partitions[i]);
+        keyspace_free(shard->shuffles[i].keyspace);
+        free(shard->shuffles[i].clocks);
+    }
+    free(shard->partitions);
+    free(shard->shuffles);
+}
+
+bool keyspace_iter_next(const struct shard *shard, struct keyspace_iter *iter,
+                        struct keyspace **ret_keyspace, uint32_t *ret_source)
+{
+    while (iter->source < shard->plan->source_count) {
+        uint32_t source = iter->source;
+        uint32_t at = iter->partition++;
+
+        if (at > partition_count(shard, source)) {
+            iter->source++;
+            iter->partition = 0;
+            continue;
+        }
+        /* The shuffled keyspace comes first, then those of the partitions. */
+        struct partition *partition = at == 0 ? NULL : shard->partitions[source][at - 1];
+
+        *ret_keyspace = at == 0     ? shard->shuffles[source].keyspace
+                        : partition ? partition->keyspace
+                                    : NULL;
+        *ret_source = source;
+        if (*ret_keyspace)
+            return true;
+    }
+    return false;
+}
+
+static void publish(const struct shard *shard, const struct partition *partition)
+{
+    source_clock_publish(
+        &shard->fleet->clocks[partition->source], partition->number, partition->watermark_ms,
+        partition->is_idle || partition->has_ended ? PARTITION_IDLE : PARTITION_ACTIVE);
+}
+
+void partition_assign(struct shard *shard, const struct command *command)
+{
+    struct partition *partition = calloc(1, sizeof(*partition));
+
+    CHECK(partition);
+    CHECK(!shard->partitions[command->source][command->partition]);
+    *partition = (struct partition){
+        .source = command->source,
+        .number = command->partition,
+        .newest_ms = WATERMARK_NONE,
+        .watermark_ms = WATERMARK_NONE,
+        .clock_ms = WATERMARK_NONE,
+        .position = command->start_offset,
+        .end_offset = command->end_offset,
+        .replay_offset = command->replay_offset,
+        .silent_since_ns = shard->now_ns,
+        .has_ended = command->start_offset >= command->end_offset,
+    };
+    if (shard->plan->sources[command->source].aligned)
+        partition->keyspace = keyspace_for(shard, command->source);
+    shard->partitions[command->source][command->partition] = partition;
+    publish(shard, partition);
+    shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
+}
+
+void partition_revoke(struct shard *shard, const struct command *command)
+{
+    struct partition **place = &shard->partitions[command->source][command->partition];
+
+    if (!*place)
+        return;
+    source_clock_publish(&shard->fleet->clocks[command->source], command->partition, WATERMARK_NONE,
+                         PARTITION_ABSENT);
+    if (shard->run.partition == *place)
+        shard->run.partition = NULL;
+    partition_free(*place);
+    *place = NULL;
+}
+
+void partition_saw(struct shard *shard, struct partition *partition, int64_t time_ms)
+{
+    const struct plan_source *source = &shard->plan->sources[partition->source];
+
+    if (time_ms < partition->newest_ms) {
+        counter_add(&shard->stats.sources[partition->source].backwards, 1);
+    } else {
+        partition->newest_ms = time_ms;
+        partition->watermark_ms = time_ms - source->out_of_orderness_ms;
+        partition->clock_ms = MAX(partition->clock_ms, partition->watermark_ms);
+    }
+}
+
+static bool is_replaying(const struct partition *partition)
+{
+    return partition->position < partition->replay_offset;
+}
+
+static struct mail_clock clock_of(const struct partition *partition)
+{
+    return (struct mail_clock){
+        .partition = partition->number,
+        .is_idle = partition->is_idle,
+        .has_ended = partition->has_ended,
+        .is_replaying = is_replaying(partition),
+        .watermark_ms = partition->watermark_ms,
+        .clock_ms = partition->clock_ms,
+    };
+}
+
+bool partition_tell(struct shard *shard, struct partition *partition, uint32_t *told)
+{
+    struct mail_clock clock = clock_of(partition);
+
+    if (partition->keyspace) {
+        keyspace_advance(partition->keyspace, partition->watermark_ms, partition->clock_ms);
+        shard->must_fire = true;
+        return true;
+    }
+    for (; *told < shard->fleet->shard_count; ++*told) {
+        if (*told == shard->number)
+            shuffle_told(shard, partition->source, &clock);
+        else if (!mailbox_put_clock(outbox_to(shard, *told), partition->source, &clock))
+            return false;
+    }
+    return true;
+}
+
+/* A shuffled keyspace's times are the least over the partitions. One that has never held an event
+ * does not count once it is known not to: it has ended, or is idle. */
+void shuffle_told(struct shard *shard, uint32_t source, const struct mail_clock *clock)
+{
+    struct shuffle *shuffle = &shard->shuffles[source];
+    int64_t watermark_ms = WATERMARK_END;
+    int64_t clock_ms = WATERMARK_END;
+
+    shuffle->clocks[clock->partition] = *clock;
+    for (uint32_t i = 0; i < partition_count(shard, source); i++) {
+        const struct mail_clock *one = &shuffle->clocks[i];
+        bool is_void = one->watermark_ms == WATERMARK_NONE && (one->has_ended || one->is_idle);
+
+        if (is_void)
+            continue;
+        watermark_ms = MIN(watermark_ms, one->watermark_ms);
+        clock_ms = MIN(clock_ms, one->clock_ms);
+    }
+    if (watermark_ms == WATERMARK_END)
+        return; /* no partition has held an event yet */
+    keyspace_advance(shuffle->keyspace, watermark_ms, clock_ms);
+    shard->must_fire = true;
+}
+
+/* Times of silence are counted while the partition could be read only. False if not all shards
+ * could be told. */
+static bool partition_tick(struct shard *shard, struct partition *partition)
+{
+    const struct plan_source *source = &shard->plan->sources[partition->source];
+    struct source_clock *clock = &shard->fleet->clocks[partition->source];
+    int64_t silence_ns;
+    uint32_t told = 0;
+
+    if (shard->is_full)
+        partition->silent_since_ns = shard->now_ns;
+    silence_ns = shard->now_ns - partition->silent_since_ns;
+    partition->is_idle = !shard->fleet->bounded && partition->at_end &&
+                         silence_ns >= source->idle_after_ms * NS_PER_MS;
+    publish(shard, partition);
+    if (partition->is_idle)
+        partition->clock_ms = MAX(
+            partition->clock_ms,
+            source_clock_idle_ms(clock, partition->watermark_ms, silence_ns / NS_PER_MS));
+    return partition_tell(shard, partition, &told);
+}
+
+bool partitions_tick(struct shard *shard)
+{
+    int64_t next_ns = TICK_MAX_NS;
+    bool all_told = true;
+
+    if (shard->now_ns < shard->clocks_due_ns)
+        return true;
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        int64_t idle_after_ns = shard->plan->sources[i].idle_after_ms * NS_PER_MS;
+
+        next_ns = MIN(next_ns, MAX(idle_after_ns / 8, TICK_MIN_NS));
+        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            /* A run under way speaks for its partition when it is done. */
+            if (shard->partitions[i][j] && shard->partitions[i][j] != shard->run.partition)
+                all_told = partition_tick(shard, shard->partitions[i][j]) && all_told;
+        }
+    }
+    shard->clocks_due_ns = all_told ? shard->now_ns + next_ns : shard->now_ns;
+    return all_told;
+}
+
+bool partitions_ended(const struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            if (shard->partitions[i][j] && !shard->partitions[i][j]->has_ended)
+                return false;
+        }
+    }
+    return true;
+}
+
+bool partitions_replaying(const struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            const struct partition *partition = shard->partitions[i][j];
+
+            if (partition && partition->keyspace && is_replaying(partition))
+                return true;
+            if (shard->shuffles[i].keyspace && shard->shuffles[i].clocks[j].is_replaying)
+                return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,545 @@
+#include "shard/shard.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "shard/internal.h"
+
+#define RING_CAPACITY         4096 /* commands: a partition each, at the most */
+#define FIRE_BUDGET           1024 /* keys whose windows fire in a turn */
+#define SAMPLE_NS             (500 * NS_PER_MS)
+#define FULL_WAIT_NS          NS_PER_MS /* while a sink is full: somebody else has to make room */
+#define WATCHES_MAX           4
+#define REDIS_LOG_INTERVAL_NS (5 * NS_PER_S)
+
+static void commands_take(struct shard *shard)
+{
+    struct command *command;
+
+    while ((command = spsc_pop(&shard->commands))) {
+        switch (command->kind) {
+        case COMMAND_ASSIGN:
+            partition_assign(shard, command);
+            break;
+        case COMMAND_REVOKE:
+            partition_revoke(shard, command);
+            break;
+        case COMMAND_COMPLETE:
+            shard->assignments_complete = true;
+            break;
+        case COMMAND_DRAIN:
+            shard->drain_wanted = true;
+            break;
+        case COMMAND_STOP:
+            shard->stop_wanted = true;
+            break;
+        }
+        free(command);
+    }
+}
+
+void report_send(struct shard *shard, enum report_kind kind, const char *text)
+{
+    struct report *report = calloc(1, sizeof(*report));
+
+    CHECK(report);
+    report->kind = kind;
+    snprintf(report->text, sizeof(report->text), "%s", text ? text : "");
+    CHECK(spsc_push(&shard->reports, report)); /* fewer than commands */
+    shard->fleet->wake_control(shard->fleet->context);
+}
+
+/* Fires what is due. True if more is. */
+static bool keyspaces_fire(struct shard *shard)
+{
+    struct keyspace *keyspace;
+    uint32_t source;
+    bool more = false;
+
+    if (!shard->must_fire)
+        return false;
+    FOR_EACH_KEYSPACE(shard, keyspace, source)
+    {
+        if (shard->is_full)
+            return true;
+        more = keyspace_fire(keyspace, FIRE_BUDGET) || more;
+    }
+    shard->must_fire = more;
+    return more;
+}
+
+/* End of a bounded run: the windows that have not fired. True if some are left. */
+static bool keyspaces_finish(struct shard *shard)
+{
+    struct keyspace *keyspace;
+    uint32_t source;
+    bool more = false;
+
+    FOR_EACH_KEYSPACE(shard, keyspace, source)
+    {
+        if (shard->is_full)
+            return true;
+        more = keyspace_finish(keyspace, FIRE_BUDGET) || more;
+    }
+    return more;
+}
+
+static void sinks_turn(struct shard *shard)
+{
+    bool flushing = shard->phase >= PHASE_FLUSHING;
+
+    if (shard->redis) {
+        bool held = partitions_replaying(shard) && !flushing;
+
+        gauge_set(&shard->stats.replaying, held);
+        redis_sink_hold(shard->redis, held);
+        redis_sink_flush(shard->redis, flushing);
+        redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
+    }
+    if (shard->file)
+        file_lane_turn(shard->file, shard->now_ns, flushing);
+}
+
+static bool sinks_full(const struct shard *shard)
+{
+    return (shard->redis && redis_sink_full(shard->redis)) ||
+           (shard->file && file_lane_full(shard->file));
+}
+
+static bool sinks_idle(const struct shard *shard)
+{
+    return (!shard->redis || redis_sink_idle(shard->redis)) &&
+           (!shard->file || file_lane_idle(shard->file));
+}
+
+static void mail_flush(struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->fleet->shard_count; i++) {
+        if (i != shard->number && mailbox_flush(outbox_to(shard, i)))
+            shard_wake(shard->fleet->shards[i]);
+    }
+}
+
+static bool inboxes_closed(const struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->fleet->shard_count; i++) {
+        if (i != shard->number && !inbox_from(shard, i)->is_closed)
+            return false;
+    }
+    return true;
+}
+
+static bool closing_told(struct shard *shard)
+{
+    for (; shard->told_closing < shard->fleet->shard_count; shard->told_closing++) {
+        if (shard->told_closing != shard->number &&
+            !mailbox_put_closing(outbox_to(shard, shard->told_closing)))
+            return false;
+    }
+    return true;
+}
+
+static bool input_is_done(const struct shard *shard)
+{
+    if (shard->batch.count > 0)
+        return false;
+    return shard->drain_wanted ||
+           (shard->fleet->bounded && shard->assignments_complete && partitions_ended(shard));
+}
+
+/* Goes on to the next phase when this one is done; true if it did. */
+static bool phase_advance(struct shard *shard, bool work_left)
+{
+    switch (shard->phase) {
+    case PHASE_READING:
+        if (!input_is_done(shard) || work_left)
+            return false;
+        shard->clocks_due_ns = 0;
+        if (!partitions_tick(shard)) /* the last word on each partition's times */
+            return false;
+        shard->phase = PHASE_CLOSING;
+        return true;
+    case PHASE_CLOSING:
+        if (!closing_told(shard))
+            return false;
+        shard->phase = PHASE_AWAITING;
+        return true;
+    case PHASE_AWAITING:
+        if (!inboxes_closed(shard) || work_left)
+            return false;
+        shard->phase = shard->fleet->bounded && !shard->drain_wanted ? PHASE_FINISHING
+                                                                     : PHASE_FLUSHING;
+        return true;
+    case PHASE_FINISHING:
+        if (keyspaces_finish(shard))
+            return false;
+        shard->phase = PHASE_FLUSHING;
+        return true;
+    case PHASE_FLUSHING:
+        if (!sinks_idle(shard))
+            return false;
+        shard->phase = PHASE_DRAINED;
+        report_send(shard, REPORT_DRAINED, NULL);
+        return true;
+    case PHASE_DRAINED:
+        return false;
+    }
+    UNREACHABLE();
+}
+
+static void sample(struct shard *shard)
+{
+    struct keyspace *keyspace;
+    uint32_t source;
+
+    if (shard->now_ns - shard->sampled_ns < SAMPLE_NS)
+        return;
+    shard->sampled_ns = shard->now_ns;
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        gauge_set(&shard->stats.sources[i].keys, 0);
+        gauge_set(&shard->stats.sources[i].state_bytes, 0);
+    }
+    for (uint32_t i = 0; i < shard->plan->view_count; i++)
+        gauge_set(&shard->stats.view_bytes[i], 0);
+    FOR_EACH_KEYSPACE(shard, keyspace, source)
+    {
+        const struct plan_source *plan = &shard->plan->sources[source];
+
+        gauge_add(&shard->stats.sources[source].keys, (int64_t)keyspace_keys(keyspace));
+        gauge_add(&shard->stats.sources[source].state_bytes, (int64_t)keyspace_bytes(keyspace));
+        for (uint32_t i = 0; i < plan->view_count; i++)
+            gauge_add(&shard->stats.view_bytes[plan->views[i]],
+                      (int64_t)keyspace_view_bytes(keyspace, i));
+    }
+    gauge_set(&shard->stats.arena_bytes, (int64_t)arena_used_bytes(&shard->arena));
+    counter_add(&shard->stats.cpu_ns,
+                (uint64_t)clock_thread_cpu_ns() - counter_get(&shard->stats.cpu_ns));
+    counter_add(&shard->stats.running_ns, (uint64_t)(shard->now_ns - shard->started_ns) -
+                                              counter_get(&shard->stats.running_ns));
+}
+
+/* How long the loop may wait. */
+static int64_t wait_ns(const struct shard *shard, bool work_left)
+{
+    int64_t until_ns = shard->phase == PHASE_READING ? shard->clocks_due_ns
+                                                     : shard->now_ns + SAMPLE_NS;
+
+    if (shard->is_full)
+        return FULL_WAIT_NS;
+    if (work_left || shard->plan->engine.busy_poll)
+        return 0;
+    if (shard->redis)
+        until_ns = MIN(until_ns, redis_sink_deadline(shard->redis));
+    if (shard->file)
+        until_ns = MIN(until_ns, file_lane_deadline_ns(shard->file));
+    return MAX(until_ns - clock_monotonic_ns(), INT64_C(0));
+}
+
+static void turn_begin(struct shard *shard)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (shard->is_full)
+        counter_add(&shard->stats.backpressure_ns, (uint64_t)(now_ns - shard->now_ns));
+    shard->now_ns = now_ns;
+    shard->now_ms = clock_realtime_ms();
+    shard->is_full = sinks_full(shard);
+    if (shard->redis)
+        redis_sink_clock(shard->redis, now_ns, shard->now_ms);
+    counter_add(&shard->stats.turns, 1);
+}
+
+/* Returns a negative errno when the loop is broken. */
+static int turn(struct shard *shard)
+{
+    bool left = false;
+
+    turn_begin(shard);
+    commands_take(shard);
+    if (!shard->is_full) {
+        left = ingest_mail(shard);
+        if (!shard->drain_wanted && shard->phase == PHASE_READING)
+            ingest_fetch(shard);
+        bool fetched = shard->batch.count > 0;
+        left = ingest_run(shard) || fetched || left;
+    }
+    if (shard->phase == PHASE_READING)
+        partitions_tick(shard);
+    left = keyspaces_fire(shard) || left;
+    left = phase_advance(shard, left) || left;
+    mail_flush(shard);
+    sinks_turn(shard);
+    shard->is_full = sinks_full(shard);
+    sample(shard);
+    hdr_record(&shard->stats.turn_ns, clock_monotonic_ns() - shard->now_ns, 1);
+
+    int handled = loop_run(shard->loop, wait_ns(shard, left));
+    return handled < 0 ? handled : 0;
+}
+
+static void pin(int cpu)
+{
+    cpu_set_t cpus;
+
+    if (cpu < 0)
+        return;
+    CPU_ZERO(&cpus);
+    CPU_SET((unsigned)cpu, &cpus);
+    /* Not fatal: a container may forbid it, and the engine is right all the same. */
+    if (pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus))
+        log_warn("cannot pin a shard to CPU %d: %s", cpu, strerror(errno));
+}
+
+static void life_set(struct shard *shard, enum shard_life life)
+{
+    pthread_mutex_lock(&shard->mutex);
+    shard->life = life;
+    pthread_cond_broadcast(&shard->changed);
+    pthread_mutex_unlock(&shard->mutex);
+}
+
+static void life_await(struct shard *shard, enum shard_life life)
+{
+    pthread_mutex_lock(&shard->mutex);
+    while (shard->life < life)
+        pthread_cond_wait(&shard->changed, &shard->mutex);
+    pthread_mutex_unlock(&shard->mutex);
+}
+
+static uint32_t fields_max(const struct plan *plan)
+{
+    uint32_t max = 1;
+
+    for (uint32_t i = 0; i < plan->source_count; i++)
+        max = MAX(max, plan->sources[i].field_count);
+    return max;
+}
+
+static void redis_report(void *context, const char *text)
+{
+    struct shard *shard = context;
+    uint64_t held_back;
+
+    if (log_limit_pass(&shard->redis_log, clock_monotonic_ns(), REDIS_LOG_INTERVAL_NS, &held_back))
+        log_warn("redis: %s (%llu more since the last such line)", text,
+                 (unsigned long long)held_back);
+}
+
+static int edges_open(struct shard *shard, struct err *err)
+{
+    const struct plan *plan = shard->plan;
+    struct loop_options options = {
+        .streams_max = plan->redis.present ? REDIS_URING_STREAMS(plan->redis.connections) : 1,
+        .watches_max = WATCHES_MAX,
+    };
+    int error = loop_create(&options, &shard->loop, err);
+
+    if (error)
+        return error;
+    if (plan->redis.present) {
+        struct redis_sink_options redis = {
+            .plan = plan,
+            .arena = &shard->arena,
+            .seed = hash64_int((uint64_t)shard->now_ns + shard->number),
+            .report = redis_report,
+            .report_context = shard,
+        };
+
+        shard->redis_io = redis_uring_create(shard->loop, &redis);
+        shard->redis = redis_uring_sink(shard->redis_io);
+    }
+    if (shard->fleet->file)
+        shard->file = &shard->fleet->file->lanes[shard->number];
+    shard->intake = intake_create(shard->consumer, loop_wake_fd(shard->loop));
+    return 0;
+}
+
+/* In the shard's own thread, so that its memory is that of its CPU. */
+static int shard_open(struct shard *shard, struct err *err)
+{
+    const struct plan *plan = shard->plan;
+
+    arena_init(&shard->arena);
+    intern_init(&shard->intern, &shard->arena);
+    shard->stats.sources = calloc(plan->source_count, sizeof(*shard->stats.sources));
+    shard->stats.views = calloc(plan->view_count, sizeof(*shard->stats.views));
+    shard->stats.view_bytes = calloc(plan->view_count, sizeof(*shard->stats.view_bytes));
+    shard->decoders = calloc(plan->source_count, sizeof(struct decoder *));
+    shard->run.fields = calloc((size_t)RUN_MAX * fields_max(plan), sizeof(*shard->run.fields));
+    CHECK(shard->stats.sources && shard->stats.views && shard->stats.view_bytes &&
+          shard->decoders && shard->run.fields);
+    for (uint32_t i = 0; i < plan->source_count; i++)
+        shard->decoders[i] = decoder_create(&plan->sources[i]);
+    partitions_init(shard);
+    shard->started_ns = shard->now_ns = clock_monotonic_ns();
+    return edges_open(shard, err);
+}
+
+static void shard_close(struct shard *shard)
+{
+    if (shard->batch.count > 0)
+        intake_release(shard->batch.fetched, shard->batch.count);
+    partitions_done(shard);
+    intake_free(shard->intake);
+    redis_uring_free(shard->redis_io);
+    loop_free(shard->loop);
+    for (uint32_t i = 0; i < shard->plan->source_count; i++)
+        decoder_free(shard->decoders[i]);
+    free(shard->decoders);
+    free(shard->run.fields);
+    region_done(&shard->run.scratch);
+    buf_free(&shard->side_text);
+    intern_done(&shard->intern);
+    arena_done(&shard->arena);
+}
+
+/* What a thread is started with, and its answer. */
+struct start {
+    struct shard *shard;
+    struct err *err;
+    int error;
+};
+
+static void *thread_main(void *context)
+{
+    struct start *start = context;
+    struct shard *shard = start->shard;
+    char name[16];
+    int error;
+
+    snprintf(name, sizeof(name), "shard-%u", shard->number % 1000);
+    pthread_setname_np(pthread_self(), name);
+    pin(shard->cpu);
+
+    error = start->error = shard_open(shard, start->err);
+    life_set(shard, LIFE_RUNNING); /* `start` is gone from here on */
+    while (!error && !shard->stop_wanted) {
+        error = turn(shard);
+        if (error)
+            report_send(shard, REPORT_FAILED, strerror(-error));
+    }
+    life_set(shard, LIFE_STOPPED);
+    life_await(shard, LIFE_CLOSING);
+    shard_close(shard);
+    return NULL;
+}
+
+static void rings_done(struct shard *shard)
+{
+    void *left;
+
+    while ((left = spsc_pop(&shard->commands)))
+        free(left);
+    while ((left = spsc_pop(&shard->reports)))
+        free(left);
+    spsc_done(&shard->commands);
+    spsc_done(&shard->reports);
+}
+
+static void shard_free(struct shard *shard)
+{
+    rings_done(shard);
+    pthread_mutex_destroy(&shard->mutex);
+    pthread_cond_destroy(&shard->changed);
+    free(shard->stats.sources);
+    free(shard->stats.views);
+    free(shard->stats.view_bytes);
+    free(shard);
+}
+
+int shard_start(struct fleet *fleet, uint32_t number, int cpu, struct consumer *consumer,
+                struct shard **ret, struct err *err)
+{
+    size_t bytes = (sizeof(struct shard) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct shard *shard = aligned_alloc(CACHE_LINE, bytes);
+    struct start start = {.shard = shard, .err = err};
+
+    CHECK(shard);
+    memset(shard, 0, bytes);
+    shard->fleet = fleet;
+    shard->plan = fleet->plan;
+    shard->number = number;
+    shard->cpu = cpu;
+    shard->consumer = consumer;
+    spsc_init(&shard->commands, RING_CAPACITY);
+    spsc_init(&shard->reports, RING_CAPACITY);
+    pthread_mutex_init(&shard->mutex, NULL);
+    pthread_cond_init(&shard->changed, NULL);
+
+    int error = -pthread_create(&shard->thread, NULL, thread_main, &start);
+    if (error) {
+        err_set(err, error, "cannot start a thread: %s", strerror(-error));
+        shard_free(shard);
+        return error;
+    }
+    life_await(shard, LIFE_RUNNING);
+    if (start.error) {
+        life_await(shard, LIFE_STOPPED);
+        life_set(shard, LIFE_CLOSING);
+        pthread_join(shard->thread, NULL);
+        shard_free(shard);
+        return start.error;
+    }
+    *ret = shard;
+    return 0;
+}
+
+void shards_stop(struct fleet *fleet, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        CHECK(shard_command(fleet->shards[i], &(struct command){.kind = COMMAND_STOP}));
+    for (uint32_t i = 0; i < count; i++)
+        life_await(fleet->shards[i], LIFE_STOPPED);
+    for (uint32_t i = 0; i < count; i++) {
+        life_set(fleet->shards[i], LIFE_CLOSING);
+        pthread_join(fleet->shards[i]->thread, NULL);
+        shard_free(fleet->shards[i]);
+    }
+}
+
+struct intake *shard_intake(struct shard *shard)
+{
+    return shard->intake;
+}
+
+const struct shard_stats *shard_stats(const struct shard *shard)
+{
+    return &shard->stats;
+}
+
+const struct redis_sink_stats *shard_redis_stats(const struct shard *shard)
+{
+    return shard->redis ? redis_sink_stats(shard->redis) : NULL;
+}
+
+bool shard_command(struct shard *shard, const struct command *command)
+{
+    struct command *copy = malloc(sizeof(*copy));
+
+    CHECK(copy);
+    *copy = *command;
+    if (!spsc_push(&shard->commands, copy)) {
+        free(copy);
+        return false;
+    }
+    shard_wake(shard);
+    return true;
+}
+
+bool shard_report(struct shard *shard, struct report *ret)
+{
+    struct report *report = spsc_pop(&shard->reports);
+
+    if (!report)
+        return false;
+    *ret = *report;
+    free(report);
+    return true;
+}
+
+void shard_wake(struct shard *shard)
+{
+    loop_wake(shard->loop);
+}

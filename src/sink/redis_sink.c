@@ -1,0 +1,251 @@
+#include "sink/redis_sink.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+struct redis_sink {
+    struct redis_links shared;
+    size_t dirty_keys_max;
+    size_t detached_bytes_max;
+    int64_t now_ns;
+    int64_t now_ms;
+    struct buf values; /* of the row at hand */
+    unsigned link_count;
+    struct redis_sink_stats stats;
+    struct redis_link links[];
+};
+
+struct redis_sink *redis_sink_create(const struct redis_sink_options *options)
+{
+    const struct plan_redis *redis = &options->plan->redis;
+    size_t bytes = sizeof(struct redis_sink) + redis->connections * sizeof(struct redis_link);
+    struct redis_sink *sink = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) & -CACHE_LINE);
+
+    CHECK(sink);
+    CHECK(redis->connections >= 1 && redis->connections <= UINT8_MAX);
+    memset(sink, 0, bytes);
+    sink->dirty_keys_max = options->dirty_keys_max ? options->dirty_keys_max : REDIS_DIRTY_KEYS_MAX;
+    sink->detached_bytes_max = options->detached_bytes_max ? options->detached_bytes_max
+                                                           : REDIS_DETACHED_BYTES_MAX;
+    sink->link_count = redis->connections;
+    sink->shared = (struct redis_links){
+        .plan = options->plan,
+        .arena = options->arena,
+        .io = options->io,
+        .stats = &sink->stats,
+        .report = options->report,
+        .report_context = options->report_context,
+        .linger_ns = redis->linger_ms * NS_PER_MS,
+    };
+    redis_commands_init(&sink->shared.commands, options->plan);
+    redis_detached_init(&sink->shared.detached, options->arena);
+    for (unsigned i = 0; i < sink->link_count; i++)
+        redis_link_init(&sink->links[i], &sink->shared, i, options->seed);
+    return sink;
+}
+
+void redis_sink_free(struct redis_sink *sink)
+{
+    if (!sink)
+        return;
+    redis_detached_done(&sink->shared.detached);
+    for (unsigned i = 0; i < sink->link_count; i++)
+        redis_link_done(&sink->links[i]);
+    redis_commands_done(&sink->shared.commands);
+    buf_free(&sink->values);
+    free(sink);
+}
+
+void redis_sink_clock(struct redis_sink *sink, int64_t now_ns, int64_t now_ms)
+{
+    sink->now_ns = now_ns;
+    sink->now_ms = now_ms;
+}
+
+/* --- rows --- */
+
+static struct redis_link *link_of(struct redis_sink *sink, const struct redis_image *image)
+{
+    return &sink->links[image->link];
+}
+
+static struct redis_image *create_image(struct redis_sink *sink, struct slice key)
+{
+    struct redis_image *image = redis_image_create(sink->shared.arena, key);
+    /* The low bits chose the shard. */
+    unsigned number = (unsigned)(hash64(key) >> 32) % sink->link_count;
+
+    redis_link_add(&sink->links[number], image);
+    return image;
+}
+
+static bool fits(struct redis_sink *sink, const struct row *row, struct redis_image *image)
+{
+    char text[256];
+
+    if (redis_image_need(image, (uint16_t)row->view->number, row->key.len, sink->values.len) <=
+        REDIS_IMAGE_MAX)
+        return true;
+    counter_add(&sink->stats.rows_too_large, 1);
+    snprintf(text, sizeof(text),
+             "a row of view %s has %zu bytes of values; with more than %u the key is not written",
+             row->view->name, sink->values.len, REDIS_IMAGE_MAX);
+    sink->shared.report(sink->shared.report_context, text);
+    return false;
+}
+
+/* The row's values become the image's; true if Redis is to hear of the row. */
+static bool take_values(struct redis_sink *sink, const struct row *row, void **slot)
+{
+    const struct plan_view *view = row->view;
+    uint16_t number = (uint16_t)view->number;
+    struct redis_image *before = *slot;
+    struct redis_part *part = redis_image_part(before, number);
+    bool news = !part || !view->skip_unchanged ||
+                redis_values_compare(redis_image_values(before, part), sink->values.data,
+                                     view->feature_count)
+                    .changed;
+
+    if (!news) {
+        counter_add(&sink->stats.rows_unchanged, 1);
+        return false;
+    }
+    struct redis_image *image = redis_image_put(sink->shared.arena, before, number,
+                                                buf_slice(&sink->values), view->feature_count);
+
+    *slot = image;
+    if (image != before)
+        redis_link_moved(link_of(sink, image), before, image);
+    part = redis_image_part(image, number);
+    counter_add(&sink->stats.rows_coalesced, part->unsent);
+    part->window_end_ms = row->window_end_ms;
+    part->computed_at_ms = sink->now_ms;
+    part->unsent = sink->shared.plan->redis.metadata || part->dirty;
+    return part->unsent;
+}
+
+static bool is_older(struct redis_image *image, const struct row *row)
+{
+    const struct redis_part *part = redis_image_part(image, (uint16_t)row->view->number);
+
+    return part && row->window_end_ms < part->window_end_ms;
+}
+
+void redis_sink_row(struct redis_sink *sink, const struct row *row, void **slot)
+{
+    const struct plan_view *view = row->view;
+    bool deleted = row->empty && view->when_empty == WHEN_EMPTY_DELETE;
+
+    CHECK(row->online);
+    counter_add(&sink->stats.rows, 1);
+    if (row->empty && view->when_empty == WHEN_EMPTY_KEEP) {
+        counter_add(&sink->stats.rows_kept, 1);
+        return;
+    }
+    buf_reset(&sink->values);
+    redis_values_append(&sink->values, deleted ? NULL : row->values, view->feature_count);
+    if (!*slot)
+        *slot = redis_detached_take(&sink->shared.detached, row->key, view->source);
+    if (!fits(sink, row, *slot))
+        return;
+    if (!*slot)
+        *slot = create_image(sink, row->key);
+    if (is_older(*slot, row)) {
+        counter_add(&sink->stats.rows_older, 1);
+        return;
+    }
+    bool news = take_values(sink, row, slot);
+    struct redis_image *image = *slot;
+    struct redis_link *link = link_of(sink, image);
+
+    if (news || redis_link_wants_whole(link, image, sink->now_ns) ||
+        redis_link_wants_expire(link, image, sink->now_ns))
+        redis_link_row(link, image, row, sink->now_ns);
+}
+
+void redis_sink_release(struct redis_sink *sink, void **slot)
+{
+    struct redis_image *image = *slot;
+
+    if (!image)
+        return;
+    *slot = NULL;
+    if (image->writes)
+        redis_detached_add(&sink->shared.detached, image,
+                           sink->shared.plan->views[image->parts[0].view].source);
+    else
+        redis_link_drop(link_of(sink, image), image);
+}
+
+/* --- the turn --- */
+
+static void publish(struct redis_sink *sink)
+{
+    gauge_set(&sink->stats.dirty, (int64_t)sink->shared.queued);
+    gauge_set(&sink->stats.in_flight, (int64_t)sink->shared.in_flight);
+}
+
+void redis_sink_turn(struct redis_sink *sink, int64_t now_ns, int64_t now_ms)
+{
+    redis_sink_clock(sink, now_ns, now_ms);
+    for (unsigned i = 0; i < sink->link_count; i++)
+        redis_link_turn(&sink->links[i], now_ns);
+    publish(sink);
+}
+
+int64_t redis_sink_deadline(const struct redis_sink *sink)
+{
+    int64_t due_ns = REDIS_NOT_DUE;
+
+    for (unsigned i = 0; i < sink->link_count; i++)
+        due_ns = MIN(due_ns, redis_link_deadline(&sink->links[i]));
+    return due_ns;
+}
+
+void redis_sink_hold(struct redis_sink *sink, bool hold)
+{
+    sink->shared.hold = hold;
+}
+
+void redis_sink_flush(struct redis_sink *sink, bool flush)
+{
+    sink->shared.flush = flush;
+}
+
+bool redis_sink_full(const struct redis_sink *sink)
+{
+    return !sink->shared.hold && (sink->shared.queued > sink->dirty_keys_max ||
+                                  sink->shared.detached.bytes > sink->detached_bytes_max);
+}
+
+bool redis_sink_idle(const struct redis_sink *sink)
+{
+    for (unsigned i = 0; i < sink->link_count; i++) {
+        if (!redis_link_is_idle(&sink->links[i]))
+            return false;
+    }
+    return true;
+}
+
+const struct redis_sink_stats *redis_sink_stats(const struct redis_sink *sink)
+{
+    return &sink->stats;
+}
+
+void redis_sink_connected(struct redis_sink *sink, unsigned number, int64_t now_ns)
+{
+    redis_link_connected(&sink->links[number], now_ns);
+}
+
+void redis_sink_received(struct redis_sink *sink, unsigned number, struct slice bytes,
+                         int64_t now_ns, int64_t now_ms)
+{
+    redis_link_received(&sink->links[number], bytes, now_ns, now_ms);
+    publish(sink);
+}
+
+void redis_sink_lost(struct redis_sink *sink, unsigned number, int error, int64_t now_ns)
+{
+    redis_link_lost(&sink->links[number], error, now_ns);
+    publish(sink);
+}

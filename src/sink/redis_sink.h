@@ -1,0 +1,84 @@
+/* redis_sink - the online store: keeps Redis showing the newest row of each key and view.
+ *
+ *   row ─▶ image of its key ─▶ link (by the key's hash) ─▶ batches of HSET, HDEL, EXPIRE ─▶ Redis
+ *          (newest wins)       (queue, flight, retries)
+ *
+ * One per shard, called by its thread alone. The sink has no I/O and no clock of its own: it
+ * reaches Redis through a redis_io (redis_uring.h is the real one) and gets the time with each
+ * call, so a simulation can drive it. `now_ns` is monotonic, `now_ms` the wall clock's.
+ *
+ * What it holds to:
+ *   - window_end of a key and view never goes back, as sent;
+ *   - commands of a key go down one connection in order, values are absolute, so a write that may
+ *     have been lost is made again, whole and with the newest values;
+ *   - nothing is dropped but what a newer row replaces, and keys that Redis refuses for good
+ *     (WRONGTYPE), which wait for their next row;
+ *   - memory: an image per key of the core, a place in the queue per key that waits; beyond
+ *     dirty_keys_max redis_sink_full asks the shard to pause. */
+#ifndef FRESHET_SINK_REDIS_SINK_H
+#define FRESHET_SINK_REDIS_SINK_H
+
+#include "freshet/row.h"
+#include "sink/redis_link.h"
+
+#define REDIS_DIRTY_KEYS_MAX     200000
+#define REDIS_DETACHED_BYTES_MAX (64u << 20)
+
+struct redis_sink;
+
+struct redis_sink_options {
+    const struct plan *plan; /* its `redis` is present */
+    struct arena *arena;
+    struct redis_io io;
+    uint64_t seed;             /* of the back-off's jitter */
+    size_t dirty_keys_max;     /* 0: REDIS_DIRTY_KEYS_MAX */
+    size_t detached_bytes_max; /* of dropped keys that wait; 0: REDIS_DETACHED_BYTES_MAX */
+    /* Told of each error, in words for a person; how often that is logged is the caller's matter.
+     */
+    void (*report)(void *context, const char *text);
+    void *report_context;
+};
+
+struct redis_sink *redis_sink_create(const struct redis_sink_options *options);
+
+/* Every slot is void from then on. Closes nothing; what is unsent is dropped. */
+void redis_sink_free(struct redis_sink *sink);
+
+/* The time of the shard's turn: what rows are stamped with (computed_at) until the next. */
+void redis_sink_clock(struct redis_sink *sink, int64_t now_ns, int64_t now_ms);
+
+/* Takes an emitted row with `online` set. `*slot` is the sink's place in the record of the row's
+ * key and source, NULL at first. Never fails, never waits. */
+void redis_sink_row(struct redis_sink *sink, const struct row *row, void **slot);
+
+/* The core drops the key. What Redis has not acknowledged is written all the same. */
+void redis_sink_release(struct redis_sink *sink, void **slot);
+
+/* Does what is due; to be called when rows were handed over and at redis_sink_deadline. */
+void redis_sink_turn(struct redis_sink *sink, int64_t now_ns, int64_t now_ms);
+
+/* When the next turn is due (monotonic), events of the connections aside; REDIS_NOT_DUE: never. */
+int64_t redis_sink_deadline(const struct redis_sink *sink);
+
+/* While held, rows coalesce unsent. */
+void redis_sink_hold(struct redis_sink *sink, bool hold);
+
+/* While flushing, nothing lingers. */
+void redis_sink_flush(struct redis_sink *sink, bool flush);
+
+/* So much waits that the shard must take no more events. Never while held: it is the events to come
+ * that end a hold, and each key waits but once. */
+bool redis_sink_full(const struct redis_sink *sink);
+
+/* Redis has acknowledged everything; nothing is to be written again after it lost data. */
+bool redis_sink_idle(const struct redis_sink *sink);
+
+const struct redis_sink_stats *redis_sink_stats(const struct redis_sink *sink);
+
+/* Events of connection `number`, from the I/O. `error`: 0 when Redis closed it, else -errno. */
+void redis_sink_connected(struct redis_sink *sink, unsigned number, int64_t now_ns);
+void redis_sink_received(struct redis_sink *sink, unsigned number, struct slice bytes,
+                         int64_t now_ns, int64_t now_ms);
+void redis_sink_lost(struct redis_sink *sink, unsigned number, int error, int64_t now_ns);
+
+#endif

@@ -1,0 +1,427 @@
+#include "source/consumer.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "kafka/client.h"
+
+#define OFFSETS_TIMEOUT_MS 30000
+#define BATCH_MAX          1024
+
+static const uint64_t wake_value = 1;
+
+struct consumer {
+    const struct plan *plan;
+    struct consumer_hooks hooks;
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue; /* of group events */
+    int *partition_counts;   /* by source */
+    char instance_id[64];
+};
+
+struct intake {
+    struct consumer *consumer;
+    rd_kafka_queue_t *queue;
+    rd_kafka_message_t *messages[BATCH_MAX];
+    const rd_kafka_topic_t *topic; /* of the last record, and */
+    uint32_t source;               /* its source: records come in runs */
+};
+
+/* The same process, started again, takes its old place at once: the default names the host and the
+ * state, so two engines that share neither don't push each other out. */
+static void instance_id_make(struct consumer *consumer)
+{
+    char host[256] = "";
+    struct buf name = {0};
+
+    gethostname(host, sizeof(host) - 1);
+    buf_printf(&name, "%s:%s", host, consumer->plan->state.dir);
+    snprintf(consumer->instance_id, sizeof(consumer->instance_id), "freshet-%016llx",
+             (unsigned long long)hash64(buf_slice(&name)));
+    buf_free(&name);
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *context)
+{
+    struct consumer *consumer = context;
+    char text[512];
+
+    if (code != RD_KAFKA_RESP_ERR__FATAL) {
+        consumer->hooks.notice(consumer->hooks.context, reason);
+        return;
+    }
+    rd_kafka_fatal_error(client, text, sizeof(text));
+    consumer->hooks.fatal(consumer->hooks.context, text);
+}
+
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
+                         rd_kafka_topic_partition_list_t *partitions, void *context);
+
+/* Troubles come by on_error; the rest of librdkafka's log is its own business. */
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    (void)client, (void)level, (void)facility, (void)text;
+}
+
+static void configure(rd_kafka_conf_t *conf)
+{
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+}
+
+static int client_create(struct consumer *consumer, struct err *err)
+{
+    const struct kafka_setting settings[] = {
+        {"client.id", "freshet"},
+        {"group.id", consumer->plan->kafka.group},
+        {"group.instance.id", consumer->instance_id},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"enable.partition.eof", "true"},
+        {"auto.offset.reset", "error"},
+        {"socket.nagle.disable", "true"},
+        {"queued.min.messages", "200000"},
+        {"queued.max.messages.kbytes", "65536"},
+    };
+    struct kafka_options options = {
+        .settings = settings,
+        .setting_count = ARRAY_LEN(settings),
+        .configure = configure,
+        .context = consumer,
+    };
+    int error = kafka_client_create(&consumer->plan->kafka, RD_KAFKA_CONSUMER, &options,
+                                    &consumer->client, err);
+
+    if (error)
+        return error;
+    rd_kafka_poll_set_consumer(consumer->client);
+    consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
+    return 0;
+}
+
+static int topics_look_up(struct consumer *consumer, struct err *err)
+{
+    for (uint32_t i = 0; i < consumer->plan->source_count; i++) {
+        const char *topic = consumer->plan->sources[i].topic;
+        int error = kafka_topic_partitions(consumer->client, topic, &consumer->partition_counts[i],
+                                           err);
+
+        if (error)
+            return error;
+        if (consumer->partition_counts[i] == 0)
+            return err_set(err, -ENOENT, "topic %s of source %s does not exist", topic,
+                           consumer->plan->sources[i].name);
+    }
+    return 0;
+}
+
+int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
+                    struct consumer **ret, struct err *err)
+{
+    struct consumer *consumer = calloc(1, sizeof(*consumer));
+
+    CHECK(consumer);
+    consumer->plan = plan;
+    consumer->hooks = *hooks;
+    consumer->partition_counts = calloc(plan->source_count, sizeof(int));
+    CHECK(consumer->partition_counts);
+    instance_id_make(consumer);
+
+    int error = client_create(consumer, err);
+    if (!error)
+        error = topics_look_up(consumer, err);
+    if (error) {
+        err_prefix(err, "kafka %s", plan->kafka.brokers);
+        consumer_free(consumer);
+        return error;
+    }
+    *ret = consumer;
+    return 0;
+}
+
+void consumer_free(struct consumer *consumer)
+{
+    if (!consumer)
+        return;
+    if (consumer->queue)
+        rd_kafka_queue_destroy(consumer->queue);
+    if (consumer->client) {
+        rd_kafka_consumer_close(consumer->client);
+        rd_kafka_destroy(consumer->client);
+    }
+    free(consumer->partition_counts);
+    free(consumer);
+}
+
+int consumer_partitions(const struct consumer *consumer, uint32_t source)
+{
+    return consumer->partition_counts[source];
+}
+
+struct rd_kafka_s *consumer_client(struct consumer *consumer)
+{
+    return consumer->client;
+}
+
+int consumer_subscribe(struct consumer *consumer, struct err *err)
+{
+    const struct plan *plan = consumer->plan;
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(
+        (int)plan->source_count);
+    rd_kafka_resp_err_t answer;
+
+    for (uint32_t i = 0; i < plan->source_count; i++)
+        rd_kafka_topic_partition_list_add(topics, plan->sources[i].topic, RD_KAFKA_PARTITION_UA);
+    answer = rd_kafka_subscribe(consumer->client, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (answer)
+        return err_set(err, -EIO, "kafka: cannot subscribe: %s", rd_kafka_err2str(answer));
+    return 0;
+}
+
+static uint32_t source_of_topic(const struct plan *plan, const char *topic)
+{
+    for (uint32_t i = 0; i < plan->source_count; i++) {
+        if (strcmp(plan->sources[i].topic, topic) == 0)
+            return i;
+    }
+    UNREACHABLE(); /* only what was subscribed to comes */
+}
+
+static int64_t offset_for_time(struct consumer *consumer, const struct assignment *assignment,
+                               int64_t time_ms)
+{
+    const char *topic = consumer->plan->sources[assignment->source].topic;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    int64_t offset = -1;
+
+    rd_kafka_topic_partition_list_add(list, topic, assignment->partition)->offset = time_ms;
+    if (!rd_kafka_offsets_for_times(consumer->client, list, OFFSETS_TIMEOUT_MS) &&
+        !list->elems[0].err)
+        offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return offset >= 0 ? offset : assignment->end_offset; /* no record is that new */
+}
+
+/* Begin, end and start of a partition. False if the broker does not say. */
+static bool offsets_look_up(struct consumer *consumer, struct assignment *assignment)
+{
+    const struct plan_source *source = &consumer->plan->sources[assignment->source];
+
+    if (rd_kafka_query_watermark_offsets(consumer->client, source->topic, assignment->partition,
+                                         &assignment->begin_offset, &assignment->end_offset,
+                                         OFFSETS_TIMEOUT_MS))
+        return false;
+    /* A partition that was added later has been missed by nobody: it is read from its beginning. */
+    if (source->start == START_EARLIEST ||
+        assignment->partition >= consumer->partition_counts[assignment->source])
+        assignment->start_offset = assignment->begin_offset;
+    else if (source->start == START_LATEST)
+        assignment->start_offset = assignment->end_offset;
+    else
+        assignment->start_offset = offset_for_time(consumer, assignment, source->start_ms);
+    return true;
+}
+
+static void commits_look_up(struct consumer *consumer,
+                            const rd_kafka_topic_partition_list_t *partitions,
+                            struct assignment *list)
+{
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(partitions);
+
+    if (!rd_kafka_committed(consumer->client, committed, OFFSETS_TIMEOUT_MS)) {
+        for (int i = 0; i < committed->cnt; i++)
+            list[i].has_commit = !committed->elems[i].err && committed->elems[i].offset >= 0;
+    }
+    rd_kafka_topic_partition_list_destroy(committed);
+}
+
+static struct assignment *assignments_of(struct consumer *consumer,
+                                         const rd_kafka_topic_partition_list_t *partitions)
+{
+    struct assignment *list = calloc((size_t)partitions->cnt + 1, sizeof(*list));
+
+    CHECK(list);
+    for (int i = 0; i < partitions->cnt; i++) {
+        list[i].source = source_of_topic(consumer->plan, partitions->elems[i].topic);
+        list[i].partition = partitions->elems[i].partition;
+    }
+    return list;
+}
+
+static void forward(struct consumer *consumer, const struct assignment *assignment)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(
+        consumer->client, consumer->plan->sources[assignment->source].topic, assignment->partition);
+
+    CHECK(queue);
+    rd_kafka_queue_forward(queue, assignment->intake->queue);
+    rd_kafka_queue_destroy(queue);
+}
+
+static void partitions_assign(struct consumer *consumer,
+                              rd_kafka_topic_partition_list_t *partitions)
+{
+    struct assignment *list = assignments_of(consumer, partitions);
+    size_t count = (size_t)partitions->cnt;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!offsets_look_up(consumer, &list[i])) {
+            consumer->hooks.fatal(consumer->hooks.context,
+                                  "the broker does not say which offsets a partition has");
+            rd_kafka_incremental_assign(consumer->client, partitions);
+            goto done;
+        }
+    }
+    commits_look_up(consumer, partitions, list);
+    consumer->hooks.assigned(consumer->hooks.context, list, count);
+    for (size_t i = 0; i < count; i++) {
+        /* Forwarded before fetching begins, so that no record gets into the group's own queue. */
+        if (list[i].intake)
+            forward(consumer, &list[i]);
+        partitions->elems[i].offset = list[i].start_offset;
+    }
+    rd_kafka_incremental_assign(consumer->client, partitions);
+done:
+    free(list);
+}
+
+static void partitions_revoke(struct consumer *consumer,
+                              rd_kafka_topic_partition_list_t *partitions)
+{
+    struct assignment *list = assignments_of(consumer, partitions);
+    bool lost = rd_kafka_assignment_lost(consumer->client);
+
+    consumer->hooks.revoked(consumer->hooks.context, list, (size_t)partitions->cnt, lost);
+    rd_kafka_incremental_unassign(consumer->client, partitions);
+    free(list);
+}
+
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
+                         rd_kafka_topic_partition_list_t *partitions, void *context)
+{
+    (void)client;
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        partitions_assign(context, partitions);
+    else
+        partitions_revoke(context, partitions);
+}
+
+void consumer_poll(struct consumer *consumer, int timeout_ms)
+{
+    rd_kafka_message_t *message;
+
+    while ((message = rd_kafka_consumer_poll(consumer->client, timeout_ms))) {
+        if (message->err == RD_KAFKA_RESP_ERR__FATAL)
+            consumer->hooks.fatal(consumer->hooks.context, rd_kafka_message_errstr(message));
+        else if (message->err)
+            consumer->hooks.notice(consumer->hooks.context, rd_kafka_message_errstr(message));
+        rd_kafka_message_destroy(message);
+        timeout_ms = 0;
+    }
+}
+
+void consumer_wake_by(struct consumer *consumer, int wake_fd)
+{
+    rd_kafka_queue_io_event_enable(consumer->queue, wake_fd, &wake_value, sizeof(wake_value));
+}
+
+void consumer_commit(struct consumer *consumer, const struct position *list, size_t count,
+                     bool wait)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)count);
+    rd_kafka_resp_err_t answer;
+
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(offsets, consumer->plan->sources[list[i].source].topic,
+                                          list[i].partition)
+            ->offset = list[i].offset;
+    answer = rd_kafka_commit(consumer->client, offsets, !wait);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    if (answer)
+        consumer->hooks.notice(consumer->hooks.context, rd_kafka_err2str(answer));
+}
+
+int64_t consumer_end_offset(struct consumer *consumer, uint32_t source, int32_t partition)
+{
+    int64_t low;
+    int64_t high;
+
+    if (rd_kafka_get_watermark_offsets(consumer->client, consumer->plan->sources[source].topic,
+                                       partition, &low, &high))
+        return -1;
+    return high >= 0 ? high : -1;
+}
+
+struct intake *intake_create(struct consumer *consumer, int wake_fd)
+{
+    struct intake *intake = calloc(1, sizeof(*intake));
+
+    CHECK(intake);
+    intake->consumer = consumer;
+    intake->queue = rd_kafka_queue_new(consumer->client);
+    rd_kafka_queue_io_event_enable(intake->queue, wake_fd, &wake_value, sizeof(wake_value));
+    return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+    if (!intake)
+        return;
+    rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(intake->queue);
+    free(intake);
+}
+
+static struct slice bytes_of(const void *data, size_t len)
+{
+    return (struct slice){data, data ? len : 0};
+}
+
+static void fetched_fill(struct intake *intake, rd_kafka_message_t *message, struct fetched *out)
+{
+    rd_kafka_timestamp_type_t type;
+
+    if (message->rkt && message->rkt != intake->topic) {
+        intake->topic = message->rkt;
+        intake->source = source_of_topic(intake->consumer->plan, rd_kafka_topic_name(message->rkt));
+    }
+    *out = (struct fetched){
+        .source = intake->source,
+        .record = {.partition = message->partition, .offset = message->offset},
+        .message = message,
+    };
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        out->kind = FETCHED_END;
+    } else if (message->err) {
+        out->kind = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ? FETCHED_LOST
+                                                                         : FETCHED_ERROR;
+        out->text = rd_kafka_message_errstr(message);
+    } else {
+        out->record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
+        if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || out->record.timestamp_ms < 0)
+            out->record.timestamp_ms = -1;
+        out->record.key = bytes_of(message->key, message->key_len);
+        out->record.value = bytes_of(message->payload, message->len);
+    }
+}
+
+size_t intake_poll(struct intake *intake, struct fetched *out, size_t max)
+{
+    ssize_t count = rd_kafka_consume_batch_queue(intake->queue, 0, intake->messages,
+                                                 MIN(max, (size_t)BATCH_MAX));
+
+    for (ssize_t i = 0; i < count; i++)
+        fetched_fill(intake, intake->messages[i], &out[i]);
+    return count > 0 ? (size_t)count : 0;
+}
+
+void intake_release(struct fetched *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(list[i].message);
+}

@@ -1,0 +1,82 @@
+/* key_table - finds a key's state by the key.
+ *
+ *   slots (8 bytes each)          records (fixed size, in chunks that never move)
+ *   [tag|number] … ─────────────▶ [ head: hash, key, times | panes … | views … ]
+ *
+ * Open addressing with linear probing over 32-bit tags, so that a look-up costs one miss for the
+ * slot and one for the record, both of which a batch prefetches. The slots double a few at a time:
+ * while they move, both arrays are asked. A record's number stays its own until it is removed.
+ * Owned by one shard. */
+#ifndef FRESHET_STATE_KEY_TABLE_H
+#define FRESHET_STATE_KEY_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "freshet/slice.h"
+
+#define KEY_NONE         UINT32_MAX
+#define KEY_INLINE_BYTES 24
+
+/* The head of a record; what follows is the business of key_state.h. */
+struct key_head {
+    uint64_t hash;
+    union {
+        char inline_key[KEY_INLINE_BYTES];
+        char *long_key;
+    };
+    uint32_t key_len; /* 0: the record is free, `number` is the next free one */
+    uint32_t number;
+    int64_t due_ms;    /* when the clock reaches it, windows fire; CALENDAR_NEVER */
+    int64_t settle_ms; /* when the watermark reaches it, there is something to settle or release */
+    void *sink_slot;   /* the online sink's place; released through it */
+};
+
+struct key_slot {
+    uint32_t tag;
+    uint32_t number; /* + 1; 0: empty */
+};
+
+struct key_slots {
+    struct key_slot *slots; /* or NULL */
+    uint32_t cap;           /* power of two */
+};
+
+struct key_table {
+    struct arena *arena;
+    uint32_t record_bytes;
+    struct key_slots now;
+    struct key_slots before; /* still being moved into now */
+    uint32_t moved;          /* slots of `before` that have been */
+    char **chunks;
+    uint32_t chunk_count;
+    uint32_t chunk_cap;
+    uint32_t record_count; /* ever used, free ones among them */
+    uint32_t free_head;
+    uint32_t live;
+};
+
+void key_table_init(struct key_table *table, struct arena *arena, uint32_t record_bytes);
+
+/* Frees the table and its records; what they point to must have been freed. */
+void key_table_done(struct key_table *table);
+
+/* The record, or NULL. */
+struct key_head *key_table_find(struct key_table *table, uint64_t hash, struct slice key);
+
+/* A new record for a key that is not in the table, zeroed behind its head. */
+struct key_head *key_table_add(struct key_table *table, uint64_t hash, struct slice key);
+
+void key_table_remove(struct key_table *table, struct key_head *record);
+
+struct slice key_head_key(const struct key_head *record);
+
+/* The record with the number, or NULL if it is free. Numbers run from 0 to record_count - 1. */
+struct key_head *key_table_at(const struct key_table *table, uint32_t number);
+
+/* First and second step of a batch of look-ups: fetch the slot; then, by it, the record. */
+void key_table_prefetch_slot(const struct key_table *table, uint64_t hash);
+struct key_head *key_table_prefetch_record(const struct key_table *table, uint64_t hash);
+
+#endif

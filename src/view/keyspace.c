@@ -1,0 +1,575 @@
+#include "view/internal.h"
+
+#include "window/lateness.h"
+
+#define BATCH 32 /* events whose look-ups are under way together */
+
+/* The keyspace's times as one event, or one visit, sees them. */
+struct instant {
+    int64_t watermark_ms;
+    int64_t clock_ms;
+};
+
+static bool views_differ_in_size(const struct keyspace *keyspace, uint32_t paneset)
+{
+    const struct plan_source *source = keyspace->source;
+
+    for (uint32_t i = 0; i < source->view_count; i++) {
+        const struct plan_view *view = &keyspace->plan->views[source->views[i]];
+
+        if (view->paneset == (int)paneset && view->panes != source->panesets[paneset].panes_max)
+            return true;
+    }
+    return false;
+}
+
+/* Slides after which a pane is in no window any more; an on_update view shows it for one more than
+ * its windows hold it. */
+static int64_t slides_to_keep(const struct keyspace *keyspace, uint32_t paneset)
+{
+    const struct plan_source *source = keyspace->source;
+    int64_t keep = source->panesets[paneset].panes_max;
+
+    for (uint32_t i = 0; i < source->view_count; i++) {
+        const struct plan_view *view = &keyspace->plan->views[source->views[i]];
+
+        if (view->paneset == (int)paneset && view->on_update)
+            keep = MAX(keep, view->panes + (view->window == WINDOW_SLIDING));
+    }
+    return keep;
+}
+
+static void panesets_init(struct keyspace *keyspace, struct intern *intern)
+{
+    const struct plan_source *source = keyspace->source;
+
+    keyspace->panesets = calloc(source->paneset_count, sizeof(*keyspace->panesets));
+    CHECK(keyspace->panesets);
+    for (uint32_t i = 0; i < source->paneset_count; i++) {
+        const struct plan_paneset *plan = &source->panesets[i];
+        struct paneset *paneset = &keyspace->panesets[i];
+        /* Where an event may come too late for some windows that have not fired, or for one view
+         * and not for another: see panes.h. */
+        bool split = (!source->aligned && plan->panes_max > 1) || views_differ_in_size(keyspace, i);
+
+        panes_layout_init(&paneset->layout, plan, split, keyspace->arena, intern);
+        paneset->slides = slides_of(plan->slide_ms, plan->offset_ms);
+        paneset->clock_slides = paneset->slides;
+        paneset->closed_slides = paneset->slides;
+        paneset->keep = slides_to_keep(keyspace, i);
+    }
+}
+
+static void views_init(struct keyspace *keyspace, const struct intern *intern,
+                       struct view_stats *const *stats)
+{
+    const struct plan_source *source = keyspace->source;
+
+    keyspace->views = calloc(source->view_count, sizeof(*keyspace->views));
+    CHECK(keyspace->views);
+    for (uint32_t i = 0; i < source->view_count; i++) {
+        const struct plan_view *plan = &keyspace->plan->views[source->views[i]];
+        const struct plan_paneset *panes = &source->panesets[plan->paneset];
+
+        keyspace->views[i] = (struct view){
+            .plan = plan,
+            .paneset = &keyspace->panesets[plan->paneset],
+            .paneset_number = (uint32_t)plan->paneset,
+            .evaluator = evaluator_create(plan, panes, intern),
+            .before = plan->on_update ? evaluator_create(plan, panes, intern) : NULL,
+            .stats = stats[i],
+        };
+        keyspace->lag_max_ms = MAX(keyspace->lag_max_ms,
+                                   plan->size_ms + source->allowed_lateness_ms);
+    }
+}
+
+struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struct arena *arena,
+                                 struct intern *intern, struct view_stats *const *stats,
+                                 struct keyspace_output output)
+{
+    struct keyspace *keyspace = calloc(1, sizeof(*keyspace));
+
+    CHECK(keyspace);
+    keyspace->plan = plan;
+    keyspace->source = &plan->sources[source];
+    keyspace->arena = arena;
+    keyspace->output = output;
+    keyspace->watermark_ms = keyspace->clock_ms = keyspace->release_ms = WATERMARK_NONE;
+    keyspace->lag_max_ms = plan->state.ttl_ms;
+    panesets_init(keyspace, intern);
+    views_init(keyspace, intern, stats);
+
+    keyspace->panes_offset = sizeof(struct key_head);
+    keyspace->states_offset = keyspace->panes_offset +
+                              keyspace->source->paneset_count * sizeof(struct panes);
+    key_table_init(&keyspace->table, arena,
+                   keyspace->states_offset +
+                       keyspace->source->view_count * sizeof(struct view_state));
+    calendar_init(&keyspace->due, arena);
+    calendar_init(&keyspace->settle, arena);
+    return keyspace;
+}
+
+static void key_drop(struct keyspace *keyspace, struct key_head *key)
+{
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        struct subject subject = subject_of(keyspace, key, i);
+
+        if (!subject.view->plan->on_update)
+            on_close_done(&subject);
+    }
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        struct panes *panes = key_panes(keyspace, key, i);
+
+        panes_drop(&keyspace->panesets[i].layout, panes, panes->count);
+    }
+    if (key->sink_slot)
+        keyspace->output.release(keyspace->output.context, &key->sink_slot);
+    key_table_remove(&keyspace->table, key);
+}
+
+void keyspace_free(struct keyspace *keyspace)
+{
+    if (!keyspace)
+        return;
+    for (uint32_t i = 0; i < keyspace->table.record_count; i++) {
+        struct key_head *key = key_table_at(&keyspace->table, i);
+
+        if (key)
+            key_drop(keyspace, key);
+    }
+    key_table_done(&keyspace->table);
+    calendar_done(&keyspace->due);
+    calendar_done(&keyspace->settle);
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        evaluator_free(keyspace->views[i].evaluator);
+        evaluator_free(keyspace->views[i].before);
+    }
+    free(keyspace->views);
+    free(keyspace->panesets);
+    free(keyspace);
+}
+
+void emit_row(const struct subject *subject, const struct row_facts *facts)
+{
+    struct keyspace *keyspace = subject->keyspace;
+    const struct event *cause = keyspace->cause;
+    struct row row = {
+        .view = subject->view->plan,
+        .key = key_head_key(subject->key),
+        .window_start_ms = facts->start_ms,
+        .window_end_ms = facts->end_ms,
+        .revision = facts->revision,
+        .empty = facts->empty,
+        .online = !keyspace->is_finishing,
+        .unchanged = facts->unchanged,
+        .record_ms = cause ? cause->record_ms : -1,
+        .fetched_ns = cause ? cause->fetched_ns : 0,
+        .values = facts->values,
+    };
+
+    counter_add(&subject->view->stats->rows, 1);
+    if (facts->empty)
+        counter_add(&subject->view->stats->empty_rows, 1);
+    if (row.online && row.window_end_ms > gauge_get(&subject->view->stats->newest_end_ms))
+        gauge_set(&subject->view->stats->newest_end_ms, row.window_end_ms);
+    if (!keyspace->output.row(keyspace->output.context, &row, &subject->key->sink_slot))
+        keyspace->must_stop = true;
+}
+
+const struct row_value *values_of(const struct subject *subject, struct evaluator *evaluator,
+                                  int64_t first, int64_t end)
+{
+    const struct panes_layout *layout = &subject->view->paneset->layout;
+    const struct panes *panes = subject->panes;
+    uint64_t saturated = 0;
+
+    evaluator_begin(evaluator);
+    for (uint32_t at = panes_before(layout, panes, first); at < panes->count; at++) {
+        char *entry = panes_entry(layout, panes, at);
+
+        if (pane_index(entry) >= end)
+            break;
+        if (entry_counts(subject, entry, end))
+            evaluator_add(evaluator, pane_cells(layout, entry));
+    }
+
+    const struct row_value *values = evaluator_finish(evaluator, &saturated);
+    if (saturated)
+        counter_add(&subject->view->stats->saturated, saturated);
+    return values;
+}
+
+void due_at(const struct subject *subject, int64_t boundary)
+{
+    int64_t time_ms = slides_boundary_ms(&subject->view->paneset->slides, boundary);
+
+    if (time_ms >= subject->key->due_ms)
+        return;
+    subject->key->due_ms = time_ms;
+    calendar_add(&subject->keyspace->due, time_ms, subject->key->number);
+}
+
+void settle_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+{
+    if (time_ms >= key->settle_ms)
+        return;
+    key->settle_ms = time_ms;
+    calendar_add(&keyspace->settle, time_ms, key->number);
+}
+
+static int64_t next_boundary(const struct subject *subject)
+{
+    return subject->view->plan->on_update ? on_update_next(subject) : on_close_next(subject);
+}
+
+static void fire_boundary(const struct subject *subject, int64_t boundary)
+{
+    if (subject->view->plan->on_update)
+        on_update_fire(subject, boundary);
+    else
+        on_close_fire(subject, boundary);
+}
+
+/* A window is closed when watermark >= its end + allowed lateness. The last closed boundary. */
+static int64_t last_closed(struct paneset *paneset, int64_t watermark_ms, int64_t lateness_ms)
+{
+    return slides_index(&paneset->closed_slides, watermark_ms - lateness_ms);
+}
+
+/* Frees the panes whose windows are all closed, and have fired. */
+static void panes_release(struct keyspace *keyspace, struct key_head *key)
+{
+    int64_t lateness_ms = keyspace->source->allowed_lateness_ms;
+
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        struct paneset *paneset = &keyspace->panesets[i];
+        struct panes *panes = key_panes(keyspace, key, i);
+
+        if (panes->count == 0)
+            continue;
+        int64_t closed = last_closed(paneset, keyspace->release_ms, lateness_ms);
+        uint32_t count = panes_before(&paneset->layout, panes, closed - paneset->keep + 1);
+
+        if (count > 0)
+            panes_drop(&paneset->layout, panes, count);
+    }
+}
+
+/* When the panes of a key for which nothing is due can be freed, then the key itself. */
+static int64_t idle_until_ms(struct keyspace *keyspace, struct key_head *key)
+{
+    int64_t newest_ms = WATERMARK_NONE;
+
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        const struct paneset *paneset = &keyspace->panesets[i];
+        const struct panes *panes = key_panes(keyspace, key, i);
+
+        newest_ms = MAX(newest_ms, panes->newest_ms);
+        if (panes->count == 0)
+            continue;
+        int64_t last = pane_index(panes_entry(&paneset->layout, panes, panes->count - 1));
+
+        return slides_boundary_ms(&paneset->slides, last + paneset->keep) +
+               keyspace->source->allowed_lateness_ms;
+    }
+    return newest_ms + keyspace->plan->state.ttl_ms;
+}
+
+/* Emits again the windows that fired early and whose end the watermark has reached. */
+static void amend(const struct subject *subject, const struct instant *now)
+{
+    if (!subject->view->plan->on_update && subject->state->amendments)
+        on_close_settle(subject, now->watermark_ms, subject->keyspace->release_ms);
+}
+
+/* Fires the key's windows up to the clock, in each view in the order of time. */
+static void catch_up(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
+{
+    key->due_ms = CALENDAR_NEVER;
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        struct subject subject = subject_of(keyspace, key, i);
+        int64_t reached = slides_index(&subject.view->paneset->clock_slides, now->clock_ms);
+        int64_t next = next_boundary(&subject);
+
+        amend(&subject, now);
+
+        for (; next <= reached; next = next_boundary(&subject))
+            fire_boundary(&subject, next);
+        subject.state->fired = MAX(subject.state->fired, reached);
+        if (next < BOUNDARY_NEVER)
+            due_at(&subject, next);
+    }
+    panes_release(keyspace, key);
+    if (key->due_ms == CALENDAR_NEVER)
+        settle_at(keyspace, key, idle_until_ms(keyspace, key));
+}
+
+/* Amends what the watermark has reached; frees what no window needs. True if the key is gone. */
+static bool settle(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
+{
+    key->settle_ms = CALENDAR_NEVER;
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        struct subject subject = subject_of(keyspace, key, i);
+
+        amend(&subject, now);
+    }
+    if (key->due_ms != CALENDAR_NEVER)
+        return false;
+    panes_release(keyspace, key);
+
+    int64_t until_ms = idle_until_ms(keyspace, key);
+    if (until_ms <= keyspace->release_ms) {
+        key_drop(keyspace, key);
+        return true;
+    }
+    settle_at(keyspace, key, until_ms);
+    return false;
+}
+
+static struct key_head *key_create(struct keyspace *keyspace, const struct event *event,
+                                   int64_t clock_ms)
+{
+    struct key_head *key = key_table_add(&keyspace->table, event->key_hash, event->key);
+
+    key->due_ms = key->settle_ms = CALENDAR_NEVER;
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++)
+        panes_init(key_panes(keyspace, key, i));
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        struct view_state *state = key_view(keyspace, key, i);
+
+        state->fired = slides_index(&keyspace->views[i].paneset->clock_slides, clock_ms);
+        if (keyspace->views[i].plan->on_update)
+            state->last.end_ms = WATERMARK_NONE;
+    }
+    /* Should the event come too late for all that it passes, the key goes again. */
+    settle_at(keyspace, key, event->time_ms + keyspace->plan->state.ttl_ms);
+    return key;
+}
+
+static void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *cells,
+                     const struct event *event)
+{
+    const struct plan_paneset *plan = paneset->layout.plan;
+
+    for (uint32_t i = 0; i < plan->cell_count; i++) {
+        const struct plan_cell *cell = &plan->cells[i];
+        const struct plan_field *field = NULL;
+        const struct field_value *value = NULL;
+
+        if (cell->predicate != PLAN_NONE && !(event->passes >> cell->predicate & 1))
+            continue;
+        if (cell->field != PLAN_NONE) {
+            field = &keyspace->source->fields[cell->field];
+            value = &event->fields[cell->field];
+            if (!value->present)
+                continue;
+        }
+        cell_add(cell, field, value, cells, &paneset->layout.memory);
+    }
+}
+
+static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_t view,
+                        const struct event *event, const struct entry *entry,
+                        const struct instant *now)
+{
+    struct subject subject = subject_of(keyspace, key, view);
+    struct view_stats *stats = subject.view->stats;
+
+    if (entry->pane + subject.view->plan->panes < entry->first_window) {
+        /* Late ones have been counted where they were read, before any filter. */
+        if (!is_late(subject.view->plan, keyspace->source->allowed_lateness_ms, event->time_ms,
+                     event->watermark_ms))
+            counter_add(&stats->released, 1);
+        return;
+    }
+    counter_add(&stats->events, 1);
+    /* The key has caught up: what the clock has passed since it was last looked at was nothing. */
+    subject.state->fired = MAX(subject.state->fired,
+                               slides_index(&subject.view->paneset->clock_slides, now->clock_ms));
+    if (subject.view->plan->on_update)
+        on_update_entered(&subject, entry->pane);
+    else
+        on_close_entered(&subject, entry, now->watermark_ms);
+}
+
+static void paneset_update(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                           const struct event *event, const struct instant *now)
+{
+    struct paneset *paneset = &keyspace->panesets[number];
+    struct panes *panes = key_panes(keyspace, key, number);
+    int64_t lateness_ms = keyspace->source->allowed_lateness_ms;
+    int64_t closing_ms = MAX(event->watermark_ms, keyspace->release_ms);
+    struct entry entry = {.pane = slides_index(&paneset->slides, event->time_ms)};
+
+    entry.first_window = entry.pane + 1;
+    if (UNLIKELY(closing_ms - lateness_ms > event->time_ms))
+        entry.first_window = MAX(entry.first_window,
+                                 last_closed(paneset, closing_ms, lateness_ms) + 1);
+    if (entry.pane + paneset->layout.plan->panes_max >= entry.first_window) {
+        char *at = panes_touch(&paneset->layout, panes, entry.pane, entry.first_window,
+                               &entry.is_new);
+
+        panes->newest_ms = MAX(panes->newest_ms, event->time_ms);
+        pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
+    }
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        if (keyspace->views[i].paneset_number == number)
+            view_update(keyspace, key, i, event, &entry, now);
+    }
+}
+
+static void event_apply(struct keyspace *keyspace, const struct event *event)
+{
+    bool aligned = keyspace->source->aligned;
+    struct instant now = {.watermark_ms = aligned ? event->watermark_ms : keyspace->watermark_ms};
+    struct key_head *key = key_table_find(&keyspace->table, event->key_hash, event->key);
+
+    now.clock_ms = MAX(keyspace->clock_ms, now.watermark_ms);
+    if (key && key->due_ms <= now.clock_ms)
+        catch_up(keyspace, key, &now);
+    if (key && key->settle_ms <= now.watermark_ms && settle(keyspace, key, &now))
+        key = NULL;
+
+    keyspace->cause = event;
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        int predicate = keyspace->source->panesets[i].predicate;
+
+        if (predicate != PLAN_NONE && !(event->passes >> predicate & 1))
+            continue;
+        if (!key)
+            key = key_create(keyspace, event, now.clock_ms);
+        paneset_update(keyspace, key, i, event, &now);
+    }
+    keyspace->cause = NULL;
+}
+
+static void batch_prefetch(struct keyspace *keyspace, const struct event *const *events,
+                           uint32_t count)
+{
+    struct key_head *keys[BATCH];
+
+    for (uint32_t i = 0; i < count; i++)
+        key_table_prefetch_slot(&keyspace->table, events[i]->key_hash);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key_table_prefetch_record(&keyspace->table, events[i]->key_hash);
+        if (keys[i])
+            __builtin_prefetch((char *)keys[i] + keyspace->panes_offset);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; keys[i] && j < keyspace->source->paneset_count; j++)
+            panes_prefetch(key_panes(keyspace, keys[i], j));
+    }
+}
+
+uint32_t keyspace_apply(struct keyspace *keyspace, const struct event *const *events,
+                        uint32_t count)
+{
+    uint32_t done = 0;
+
+    keyspace->must_stop = false;
+    while (done < count && !keyspace->must_stop) {
+        uint32_t end = MIN(done + BATCH, count);
+
+        batch_prefetch(keyspace, events + done, end - done);
+        while (done < end && !keyspace->must_stop)
+            event_apply(keyspace, events[done++]);
+    }
+    return done;
+}
+
+void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms)
+{
+    keyspace->watermark_ms = MAX(keyspace->watermark_ms, watermark_ms);
+    keyspace->clock_ms = MAX(MAX(keyspace->clock_ms, clock_ms), keyspace->watermark_ms);
+    keyspace->release_ms = MAX(keyspace->release_ms, keyspace->clock_ms - keyspace->lag_max_ms);
+    keyspace->release_ms = MAX(keyspace->release_ms, keyspace->watermark_ms);
+}
+
+static void prefetch_ahead(const struct keyspace *keyspace, uint32_t number)
+{
+    struct key_head *key = key_table_at(&keyspace->table, number);
+
+    __builtin_prefetch(key);
+    if (key)
+        __builtin_prefetch((char *)key + keyspace->panes_offset);
+}
+
+bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
+{
+    struct instant now = {keyspace->watermark_ms, keyspace->clock_ms};
+    int64_t time_ms;
+    uint32_t number;
+    uint32_t ahead;
+
+    keyspace->must_stop = false;
+    for (; budget > 0 && !keyspace->must_stop; budget--) {
+        if (!calendar_take(&keyspace->due, keyspace->clock_ms, &time_ms, &number, &ahead))
+            break;
+        prefetch_ahead(keyspace, ahead);
+        struct key_head *key = key_table_at(&keyspace->table, number);
+
+        if (key && key->due_ms == time_ms)
+            catch_up(keyspace, key, &now);
+    }
+    for (; budget > 0 && !keyspace->must_stop; budget--) {
+        if (!calendar_take(&keyspace->settle, keyspace->release_ms, &time_ms, &number, &ahead))
+            break;
+        struct key_head *key = key_table_at(&keyspace->table, number);
+
+        if (key && key->settle_ms == time_ms)
+            settle(keyspace, key, &now);
+    }
+    return calendar_next_ms(&keyspace->due) <= keyspace->clock_ms ||
+           calendar_next_ms(&keyspace->settle) <= keyspace->release_ms;
+}
+
+bool keyspace_finish(struct keyspace *keyspace, uint32_t budget)
+{
+    keyspace->must_stop = false;
+    keyspace->is_finishing = true;
+    for (;
+         keyspace->finish_next < keyspace->table.record_count && budget > 0 && !keyspace->must_stop;
+         keyspace->finish_next++, budget--) {
+        struct key_head *key = key_table_at(&keyspace->table, keyspace->finish_next);
+
+        for (uint32_t i = 0; key && i < keyspace->source->view_count; i++) {
+            struct subject subject = subject_of(keyspace, key, i);
+            int64_t next = next_boundary(&subject);
+
+            for (; next < BOUNDARY_NEVER; next = next_boundary(&subject))
+                fire_boundary(&subject, next);
+        }
+    }
+    return keyspace->finish_next < keyspace->table.record_count;
+}
+
+int64_t keyspace_watermark_ms(const struct keyspace *keyspace)
+{
+    return keyspace->watermark_ms;
+}
+
+int64_t keyspace_release_ms(const struct keyspace *keyspace)
+{
+    return keyspace->release_ms;
+}
+
+uint64_t keyspace_keys(const struct keyspace *keyspace)
+{
+    return keyspace->table.live;
+}
+
+uint64_t keyspace_view_bytes(const struct keyspace *keyspace, uint32_t view_of_source)
+{
+    return (uint64_t)keyspace->views[view_of_source].paneset->layout.memory.bytes;
+}
+
+uint64_t keyspace_bytes(const struct keyspace *keyspace)
+{
+    uint64_t bytes = (uint64_t)keyspace->table.live * keyspace->table.record_bytes;
+
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++)
+        bytes += (uint64_t)keyspace->panesets[i].layout.memory.bytes;
+    return bytes;
+}

@@ -1,0 +1,87 @@
+/* keyspace - all keys that share one event-time clock, and the views computed over them: the core.
+ *
+ *   aligned   one keyspace per partition         shuffle   one per source and shard
+ *
+ *             events, in order of arrival                       rows, by callback
+ *   ─────────────────────────────────────▶  ┌──────────┐  ─────────────────────────▶
+ *             watermark, clock               │ keyspace │
+ *   ─────────────────────────────────────▶  └──────────┘
+ *                                            key table: per key the panes of each paneset,
+ *                                            per view how far its windows have fired
+ *
+ * Results are those of DESIGN sections 5 to 7, as if every window that is due fired before the next
+ * event of its partition. Firing is lazy: a key's windows fire when the key's next event comes or
+ * when keyspace_fire gets to it, whichever is first; either way with the same rows.
+ *
+ * Three times drive it, none of which ever goes back:
+ *   watermark  no earlier event is to be expected (of the partition, or the least over a source's)
+ *   clock      what windows fire by: the watermark, or ahead of it while partitions are idle
+ *   release    what state is freed by: the watermark, or, where the clock is far ahead of it, what
+ *              lies more than state.ttl (or the longest window and its lateness) behind the clock
+ *
+ * Owned by one shard. No clock, no I/O, no thread, no global. */
+#ifndef FRESHET_VIEW_KEYSPACE_H
+#define FRESHET_VIEW_KEYSPACE_H
+
+#include "aggregate/intern.h"
+#include "freshet/row.h"
+#include "metrics/counter.h"
+#include "plan/plan.h"
+#include "state/key_table.h"
+
+struct keyspace;
+
+/* Takes one emitted row; *slot is the key's place for the online sink. False asks the keyspace to
+ * stop as soon as it can, since the sinks are full: the row itself is taken. */
+struct keyspace_output {
+    bool (*row)(void *context, const struct row *row, void **slot);
+    void (*release)(void *context, void **slot); /* the key's state goes; *slot is not NULL */
+    void *context;
+};
+
+/* Written by the owner, read by any thread. */
+struct view_stats {
+    struct counter events;   /* that passed the view's filter and entered a window */
+    struct counter late;     /* all windows closed */
+    struct counter released; /* older than the state that is kept */
+    struct counter rows;
+    struct counter empty_rows;
+    struct counter saturated;   /* sums that stand at the end of int64 */
+    struct gauge newest_end_ms; /* the latest window_end of its rows; 0: none */
+};
+
+/* `stats`: one per view of the source, in the source's order. */
+struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struct arena *arena,
+                                 struct intern *intern, struct view_stats *const *stats,
+                                 struct keyspace_output output);
+
+/* Drops all state. */
+void keyspace_free(struct keyspace *keyspace);
+
+/* Applies events in order and returns how many: fewer than `count` only if the output asked to
+ * stop, the rest is to be given again. Events that are late for every view are not given. In an
+ * aligned keyspace each event's watermark_ms is taken as the keyspace's own at that moment. */
+uint32_t keyspace_apply(struct keyspace *keyspace, const struct event *const *events,
+                        uint32_t count);
+
+/* Moves the times forward; smaller values than before are ignored. */
+void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms);
+
+/* Fires and frees what is due, for at most `budget` keys. True if more is due. */
+bool keyspace_fire(struct keyspace *keyspace, uint32_t budget);
+
+/* End of a bounded run, after keyspace_fire has nothing left: the windows that hold an event and
+ * have not fired, for at most `budget` keys. True if more is to be done. */
+bool keyspace_finish(struct keyspace *keyspace, uint32_t budget);
+
+int64_t keyspace_watermark_ms(const struct keyspace *keyspace);
+int64_t keyspace_release_ms(const struct keyspace *keyspace);
+uint64_t keyspace_keys(const struct keyspace *keyspace);
+
+/* Bytes of state: key records, panes and what their cells hold. */
+uint64_t keyspace_bytes(const struct keyspace *keyspace);
+
+/* Of one view's panes; what views share is counted for each of them. */
+uint64_t keyspace_view_bytes(const struct keyspace *keyspace, uint32_t view_of_source);
+
+#endif

@@ -1,0 +1,25 @@
+/* lateness - which windows an event may still enter. Judged by the watermark of the event's own
+ * partition, just before the event. */
+#ifndef FRESHET_WINDOW_LATENESS_H
+#define FRESHET_WINDOW_LATENESS_H
+
+#include "plan/plan.h"
+#include "window/slides.h"
+
+/* A window is closed when watermark >= its end + allowed lateness. */
+
+/* True if all windows of the view that hold the time are closed. */
+static inline bool is_late(const struct plan_view *view, int64_t allowed_lateness_ms,
+                           int64_t time_ms, int64_t watermark_ms)
+{
+    int64_t pane = floor_div(time_ms - view->offset_ms, view->slide_ms);
+    int64_t last_end_ms = (pane + view->panes) * view->slide_ms + view->offset_ms;
+
+    return watermark_ms >= last_end_ms + allowed_lateness_ms;
+}
+
+/* True if the time is late for every view of the source. */
+bool is_late_for_all(const struct plan *plan, const struct plan_source *source, int64_t time_ms,
+                     int64_t watermark_ms);
+
+#endif

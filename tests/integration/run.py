@@ -1,0 +1,129 @@
+"""Integration tests of freshet against a real Kafka broker and real Redis servers.
+
+    /usr/bin/python3 tests/integration/run.py                      all tests
+    /usr/bin/python3 tests/integration/run.py --filter random/     those whose name has that in it
+    /usr/bin/python3 tests/integration/run.py --self-test          the harness itself, no engine
+
+What the engine leaves behind is compared with the reference in tests/reference. Everything random
+comes from --seed, which a failure prints with the command that repeats it. Only loopback is used;
+all processes and files that the run creates are gone when it ends.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import kafka
+from harness import ROOT, TESTS, Lab
+from process import Failure
+
+DEFAULT_ENGINE = ROOT / "build/release/freshet"
+
+
+def main():
+    options = parse_options()
+    register_tests(options)
+    names = chosen(options)
+    if options.list:
+        print("\n".join(names))
+        return 0
+    program = Path(options.engine).resolve()
+    if not options.self_test and not program.is_file():
+        print(f"no engine at {program}: build it with `make`, or name it with --engine")
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: with a clean-up
+    try:
+        failed = run_all(names, program, options)
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
+    print(f"{len(names) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="the program to test")
+    parser.add_argument("--filter", default="", metavar="NAME", help="just tests so called")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
+    parser.add_argument("--cases", type=int, default=30, help="random pipelines (default 30)")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
+    parser.add_argument("--self-test", action="store_true", help="test the harness, no engine")
+    return parser.parse_args()
+
+
+def register_tests(options):
+    """Importing a module registers its tests; the random ones depend on the options."""
+    if options.self_test:
+        import test_self  # noqa: F401
+        return
+    import test_examples  # noqa: F401
+    import test_group  # noqa: F401
+    import test_readme  # noqa: F401
+    import test_input  # noqa: F401
+    import test_live  # noqa: F401
+    import test_observe  # noqa: F401
+    import test_outages  # noqa: F401
+    import test_random
+    import test_start  # noqa: F401
+
+    test_random.register(options.cases)
+
+
+def chosen(options):
+    return [name for name in TESTS if options.filter in name]
+
+
+def run_all(names, program, options):
+    """Run the tests one after the other, all with one broker; returns how many failed."""
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="freshet-test-") as folder:
+        with kafka.Broker(Path(folder) / "broker") as broker:
+            for place, name in enumerate(names, 1):
+                print(f"[{place}/{len(names)}] {name} … ", end="", flush=True)
+                started = time.monotonic()
+                problem = run_one(
+                    name, Path(folder) / f"test-{place}", program, broker, options.seed
+                )
+                took = time.monotonic() - started
+                print(f"{'FAILED' if problem else 'ok'} ({took:.1f} s)", flush=True)
+                if problem:
+                    failed += 1
+                    print(f"{problem}\n  again: {replay_command(name, options)}", flush=True)
+    return failed
+
+
+def run_one(name, folder, program, broker, seed):
+    """None, or what went wrong as text for a person."""
+    folder.mkdir()
+    try:
+        broker.ensure_running()
+        with Lab(name, folder, program, broker, seed) as lab:
+            TESTS[name](lab)
+    except Failure as failure:
+        return "\n".join("  " + line for line in str(failure).splitlines())
+    except Exception:  # a broken test fails; the others still run
+        return traceback.format_exc()
+    return None
+
+
+def replay_command(name, options):
+    parts = ["/usr/bin/python3 tests/integration/run.py"]
+    parts += [f"--filter {name}", f"--seed {options.seed}"]
+    if options.self_test:
+        parts.append("--self-test")
+    elif Path(options.engine) != DEFAULT_ENGINE:
+        parts.append(f"--engine {options.engine}")
+    if name.startswith("random/"):
+        parts.append(f"--cases {options.cases}")
+    return " ".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What the online store shows in the end (sections 7 and 8).
+
+Per view the newest window only: rows reach the store in the order of their instants, and one of an
+older window than that shown does not. Rows that only the end of a bounded run made fire are no part
+of it. `computed_at` is a wall clock's and is left out.
+"""
+
+import json
+
+from .aggregates import Approx, Histogram
+
+
+def shown_row(view, rows):
+    """The row that the store shows last, of one key's rows in order; None if it shows none."""
+    shown = None
+    for row in rows:
+        if not row.reached:
+            continue
+        if row.empty and view.when_empty == "keep":
+            continue  # writes nothing, as though there were no such row
+        if shown is not None:
+            if row.end < shown.end:
+                continue  # an older window, fired again
+            if view.skip_unchanged and _looks_equal(view, row, shown):
+                continue  # not written again: window_end tells since when the values hold
+        shown = row
+    return shown
+
+
+def _looks_equal(view, row, shown):
+    # An empty row under `delete` takes the fields away, so it equals nothing but another such row.
+    if view.when_empty == "delete" and row.empty != shown.empty:
+        return False
+    return row.values == shown.values
+
+
+def hash_fields(view, row, metadata):
+    """The fields of one view's row: values as in rows; null is no field."""
+    fields = {}
+    if not (row.empty and view.when_empty == "delete"):
+        fields = {name: value for name, value in row.values.items() if value is not None}
+    if metadata:
+        fields[f"{view.name}.window_end"] = row.end
+    return fields
+
+
+def as_text(value):
+    """A value as a field of a hash: numbers decimal, strings raw, maps JSON. Where the engine has
+    a tolerance this is only the value that it would have without."""
+    if isinstance(value, Approx):
+        value = value.value
+    if isinstance(value, Histogram):
+        value = value.counts
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return json.dumps(dict(sorted(value.items())), ensure_ascii=False, separators=(",", ":"))
+    return repr(value)

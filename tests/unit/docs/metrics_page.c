@@ -1,0 +1,120 @@
+/* docs/METRICS.md says what the table of metric families says. FRESHET_UPDATE_DOCS=1 writes it. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "metrics/families.h"
+
+static const char path[] = FRESHET_SOURCE_DIR "/docs/METRICS.md";
+
+static const char head[] = "# Metrics\n\n"
+                           "`GET /metrics` on the admin address (`admin: {listen: "
+                           "127.0.0.1:9180}`), Prometheus text format.\n"
+                           "Counters start at 0 with the process. No label ever holds an entity "
+                           "id. A counter of a shard is\n"
+                           "written by that shard alone; sum over `shard` for the process.\n\n"
+                           "| metric | type | labels | what it tells |\n|---|---|---|---|\n";
+
+static const char foot[] =
+    "\nWhat to watch: `freshet_lag_records` and `freshet_lag_seconds` (is it keeping up),\n"
+    "`freshet_watermark_delay_seconds` (is event time moving), `freshet_dead_letters_total` and\n"
+    "`freshet_late_events_total` (did a producer change), `freshet_backpressure_seconds_total` (is "
+    "a sink\n"
+    "the bottleneck), `freshet_redis_connected` and `freshet_redis_dirty_keys`, and the "
+    "`end_to_end` stage\n"
+    "of `freshet_stage_seconds` against your freshness objective.\n\n"
+    "`GET /health`: 200 while all shards turn. `GET /ready`: 200 while rows reach the online "
+    "store.\n"
+    "`GET /status`: the same as JSON, with percentiles per stage and the position of every "
+    "partition.\n";
+
+static const char *type_name(enum metric_type type)
+{
+    switch (type) {
+    case METRIC_COUNTER:
+        return "counter";
+    case METRIC_GAUGE:
+        return "gauge";
+    case METRIC_HISTOGRAM:
+        return "histogram";
+    }
+    return "";
+}
+
+static void page_build(struct buf *out)
+{
+    buf_append(out, head, sizeof(head) - 1);
+    for (int i = 0; i < FAMILY_COUNT; i++) {
+        const struct metric_description *family = &metric_descriptions[i];
+
+        buf_printf(out, "| `%s` | %s | %s | %s |\n", family->name, type_name(family->type),
+                   family->labels, family->help);
+    }
+    buf_append(out, foot, sizeof(foot) - 1);
+}
+
+static void file_read(struct buf *out)
+{
+    FILE *file = fopen(path, "r");
+    size_t got;
+
+    assert_non_null(file);
+    do {
+        got = fread(buf_reserve(out, 4096), 1, 4096, file);
+        out->len += got;
+    } while (got > 0);
+    fclose(file);
+}
+
+static void page_is_that_of_the_table(void **state)
+{
+    struct buf wanted = {0};
+    struct buf found = {0};
+
+    (void)state;
+    page_build(&wanted);
+    if (getenv("FRESHET_UPDATE_DOCS")) {
+        FILE *file = fopen(path, "w");
+
+        assert_non_null(file);
+        assert_int_equal(fwrite(wanted.data, 1, wanted.len, file), wanted.len);
+        fclose(file);
+    }
+    file_read(&found);
+    assert_string_equal(buf_string(&wanted), buf_string(&found));
+    buf_free(&wanted);
+    buf_free(&found);
+}
+
+/* Prometheus' naming rules: base units, _total on counters and nowhere else. */
+static void names_follow_the_rules(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FAMILY_COUNT; i++) {
+        const struct metric_description *family = &metric_descriptions[i];
+        size_t len = strlen(family->name);
+        bool is_total = len > 6 && strcmp(family->name + len - 6, "_total") == 0;
+
+        assert_int_equal(strncmp(family->name, "freshet_", 8), 0);
+        assert_int_equal(strspn(family->name, "abcdefghijklmnopqrstuvwxyz_"), len);
+        assert_int_equal(is_total, family->type == METRIC_COUNTER);
+        assert_null(strstr(family->name, "_ms"));
+        assert_null(strstr(family->name, "_ns"));
+        assert_true(strlen(family->help) > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(page_is_that_of_the_table),
+        cmocka_unit_test(names_follow_the_rules),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
