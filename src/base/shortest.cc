@@ -24,13 +24,15 @@ extern "C" size_t text_double(char *out, double value)
     return static_cast<size_t>(end.ptr - out);
 }
 
-// A number that no double holds is either huge or tiny: where its first digit other than 0 stands
-// says which. The exponents in question are far from 0, so no digit needs a closer look.
+// A number that no double holds is either huge or tiny: its order of magnitude says which. That is
+// far from 0, so no digit needs a closer look.
 static bool is_tiny(struct slice text)
 {
+    const long long most = 1000000000000000; // no text has as many digits to make up for it
     const char *at = text.data;
     const char *end = text.data + text.len;
-    long place = 0; // of the first digit: 1 for 1 .. 9.99, 0 for 0.1, -1 for 0.01
+    long long place = 0; // of the first digit that counts: 1 for 1 .. 9.99, 0 for 0.1, -1 for 0.01
+    long long exponent = 0;
     bool seen = false;
     bool behind_point = false;
 
@@ -42,9 +44,12 @@ static bool is_tiny(struct slice text)
         if (*at >= '0' && *at <= '9')
             place += behind_point ? (seen ? 0 : -1) : (seen ? 1 : 0);
     }
-    if (at < end && ++at < end && *at == '-')
-        return true;
-    return at >= end && place <= 0;
+    bool negative = at + 1 < end && at[1] == '-';
+    for (; at < end; at++) {
+        if (*at >= '0' && *at <= '9' && exponent < most)
+            exponent = exponent * 10 + (*at - '0');
+    }
+    return place + (negative ? -exponent : exponent) <= 0;
 }
 
 extern "C" int text_to_double(struct slice text, double *ret)

@@ -2,9 +2,8 @@
 
 #include <errno.h>
 
-/* Exponents beyond this are all the same: the value is 0 or far out of range. The text's own length
- * is added to it, so it stays exact for numbers with very many digits. */
-#define EXPONENT_MAX 1000000
+/* Exponents beyond this are all the same: no text has as many digits to make up for one. */
+#define EXPONENT_MAX INT64_C(1000000000000000)
 
 static bool is_digit(char c)
 {
@@ -70,9 +69,6 @@ static struct parts take_apart(struct slice text)
         else
             negative_exponent = *at == '-';
     }
-    /* Clamped against the text's length, which bounds what the mantissa can make up for. */
-    int64_t bound = EXPONENT_MAX + (int64_t)text.len;
-    written = written > EXPONENT_MAX ? bound : written;
     parts.exponent += negative_exponent ? -written : written;
     return parts;
 }

@@ -30,7 +30,6 @@ void mailbox_done(struct mailbox *mailbox)
 
 static void block_size(struct mail_block *block, size_t bytes)
 {
-    CHECK(block->used == 0);
     free(block->bytes);
     block->bytes = malloc(bytes);
     CHECK(block->bytes);
@@ -60,7 +59,8 @@ static struct mail_item *item_begin(struct mailbox *mailbox, size_t bytes)
         mailbox->filling->used = 0;
     }
     block = mailbox->filling;
-    if (block->cap < bytes || (block->cap > BLOCK_BYTES && bytes <= BLOCK_BYTES))
+    if (block->used == 0 &&
+        (block->cap < bytes || (block->cap > BLOCK_BYTES && bytes <= BLOCK_BYTES)))
         block_size(block, MAX(bytes, BLOCK_BYTES)); /* a huge event has a block of its own size */
     return (struct mail_item *)(block->bytes + block->used);
 }

@@ -28,8 +28,10 @@ struct key_head {
     };
     uint32_t key_len; /* 0: the record is free, `number` is the next free one */
     uint32_t number;
+    int64_t newest_ms; /* of the events that entered any view */
     int64_t due_ms;    /* when the clock reaches it, windows fire; CALENDAR_NEVER */
-    int64_t settle_ms; /* when the watermark reaches it, there is something to settle or release */
+    int64_t amend_ms;  /* when the watermark reaches it, windows fire once more; CALENDAR_NEVER */
+    int64_t free_ms;   /* when what is released reaches it, the key may go; CALENDAR_NEVER */
     void *sink_slot;   /* the online sink's place; released through it */
 };
 

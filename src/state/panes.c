@@ -18,7 +18,7 @@ void panes_layout_init(struct panes_layout *layout, const struct plan_paneset *p
 
 void panes_init(struct panes *panes)
 {
-    *panes = (struct panes){.newest_ms = WATERMARK_NONE, .released = PANE_NONE};
+    *panes = (struct panes){.released = PANE_NONE};
 }
 
 uint32_t panes_before(const struct panes_layout *layout, const struct panes *panes, int64_t index)

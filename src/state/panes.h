@@ -33,8 +33,7 @@ struct panes {
     uint32_t head;
     uint32_t count;
     uint32_t cap;
-    int64_t newest_ms; /* of the events that ever entered, or WATERMARK_NONE */
-    int64_t released;  /* the newest pane that was dropped, or PANE_NONE */
+    int64_t released; /* the newest pane that was dropped, or PANE_NONE */
 };
 
 void panes_layout_init(struct panes_layout *layout, const struct plan_paneset *plan, bool split,

@@ -29,7 +29,8 @@ struct view_state {
     union {
         struct amendments *amendments; /* on_close: NULL mostly */
         struct {
-            int64_t end_ms; /* on_update: of the last row, or WATERMARK_NONE */
+            int64_t newest_ms; /* on_update: of the events that entered, or WATERMARK_NONE */
+            int64_t end_ms;    /* of the last row, or WATERMARK_NONE */
             uint32_t revision;
         } last;
     };
@@ -67,7 +68,8 @@ struct keyspace {
     uint32_t panes_offset;  /* of the panes in a key's record */
     uint32_t states_offset; /* of the view states */
     struct calendar due;    /* by clock_ms: keys whose windows end */
-    struct calendar settle; /* by release_ms: keys with something to amend or to free */
+    struct calendar amend;  /* by ends of windows: keys with some that fire once more */
+    struct calendar free;   /* by release_ms: keys that no window may need any more */
     struct paneset *panesets;
     struct view *views;
     bool is_finishing;         /* end of a bounded run: only windows with events, none online */
@@ -115,7 +117,6 @@ struct row_facts {
     int64_t end_ms;
     uint32_t revision;
     bool empty;
-    bool unchanged;
     const struct row_value *values;
 };
 
@@ -145,20 +146,20 @@ struct entry {
 /* Looks at the key again when the clock reaches the boundary. */
 void due_at(const struct subject *subject, int64_t boundary);
 
-/* Looks at the key again when the watermark reaches the time. */
-void settle_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
+/* Looks at the key's amendments again when the watermark reaches the window's end, or it closes. */
+void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
 
 /* on_close.c */
 int64_t on_close_next(const struct subject *subject);
 void on_close_fire(const struct subject *subject, int64_t window);
 void on_close_entered(const struct subject *subject, const struct entry *entry,
                       int64_t watermark_ms);
-void on_close_settle(const struct subject *subject, int64_t watermark_ms, int64_t release_ms);
+void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t release_ms);
 void on_close_done(const struct subject *subject);
 
 /* on_update.c */
 int64_t on_update_next(const struct subject *subject);
 void on_update_fire(const struct subject *subject, int64_t boundary);
-void on_update_entered(const struct subject *subject, int64_t pane);
+void on_update_entered(const struct subject *subject, int64_t pane, int64_t time_ms);
 
 #endif

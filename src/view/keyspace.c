@@ -107,7 +107,8 @@ struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struc
                    keyspace->states_offset +
                        keyspace->source->view_count * sizeof(struct view_state));
     calendar_init(&keyspace->due, arena);
-    calendar_init(&keyspace->settle, arena);
+    calendar_init(&keyspace->amend, arena);
+    calendar_init(&keyspace->free, arena);
     return keyspace;
 }
 
@@ -141,7 +142,8 @@ void keyspace_free(struct keyspace *keyspace)
     }
     key_table_done(&keyspace->table);
     calendar_done(&keyspace->due);
-    calendar_done(&keyspace->settle);
+    calendar_done(&keyspace->amend);
+    calendar_done(&keyspace->free);
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         evaluator_free(keyspace->views[i].evaluator);
         evaluator_free(keyspace->views[i].before);
@@ -163,7 +165,6 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         .revision = facts->revision,
         .empty = facts->empty,
         .online = !keyspace->is_finishing,
-        .unchanged = facts->unchanged,
         .record_ms = cause ? cause->record_ms : -1,
         .fetched_ns = cause ? cause->fetched_ns : 0,
         .values = facts->values,
@@ -211,12 +212,20 @@ void due_at(const struct subject *subject, int64_t boundary)
     calendar_add(&subject->keyspace->due, time_ms, subject->key->number);
 }
 
-void settle_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
 {
-    if (time_ms >= key->settle_ms)
+    if (time_ms >= key->amend_ms)
         return;
-    key->settle_ms = time_ms;
-    calendar_add(&keyspace->settle, time_ms, key->number);
+    key->amend_ms = time_ms;
+    calendar_add(&keyspace->amend, time_ms, key->number);
+}
+
+static void free_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+{
+    if (time_ms >= key->free_ms)
+        return;
+    key->free_ms = time_ms;
+    calendar_add(&keyspace->free, time_ms, key->number);
 }
 
 static int64_t next_boundary(const struct subject *subject)
@@ -257,37 +266,55 @@ static void panes_release(struct keyspace *keyspace, struct key_head *key)
     }
 }
 
-/* When the panes of a key for which nothing is due can be freed, then the key itself. */
-static int64_t idle_until_ms(struct keyspace *keyspace, struct key_head *key)
+/* When the panes of a key for which nothing is due can be freed, then the key itself: the window
+ * behind its last one, which may have had the empty row, is closed by then too. */
+static int64_t needed_until_ms(struct keyspace *keyspace, struct key_head *key)
 {
-    int64_t newest_ms = WATERMARK_NONE;
+    int64_t lateness_ms = keyspace->source->allowed_lateness_ms;
+    int64_t until_ms = key->newest_ms + keyspace->plan->state.ttl_ms;
 
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
-        const struct paneset *paneset = &keyspace->panesets[i];
+        struct paneset *paneset = &keyspace->panesets[i];
         const struct panes *panes = key_panes(keyspace, key, i);
+        int64_t last;
 
-        newest_ms = MAX(newest_ms, panes->newest_ms);
-        if (panes->count == 0)
-            continue;
-        int64_t last = pane_index(panes_entry(&paneset->layout, panes, panes->count - 1));
-
-        return slides_boundary_ms(&paneset->slides, last + paneset->keep) +
-               keyspace->source->allowed_lateness_ms;
+        if (panes->count > 0) {
+            last = pane_index(panes_entry(&paneset->layout, panes, panes->count - 1));
+            return slides_boundary_ms(&paneset->slides, last + paneset->keep) + lateness_ms;
+        }
+        last = slides_index(&paneset->slides, key->newest_ms) + paneset->keep + 1;
+        until_ms = MAX(until_ms, slides_boundary_ms(&paneset->slides, last) + lateness_ms);
     }
-    return newest_ms + keyspace->plan->state.ttl_ms;
+    return until_ms;
 }
 
 /* Emits again the windows that fired early and whose end the watermark has reached. */
 static void amend(const struct subject *subject, const struct instant *now)
 {
     if (!subject->view->plan->on_update && subject->state->amendments)
-        on_close_settle(subject, now->watermark_ms, subject->keyspace->release_ms);
+        on_close_amend(subject, now->watermark_ms, subject->keyspace->release_ms);
+}
+
+/* Windows that end up to here fire once more: the watermark is there, or they are closed. */
+static int64_t amendable_ms(const struct keyspace *keyspace, int64_t watermark_ms)
+{
+    return MAX(watermark_ms, keyspace->release_ms - keyspace->source->allowed_lateness_ms);
+}
+
+static void amend_all(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
+{
+    key->amend_ms = CALENDAR_NEVER;
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        struct subject subject = subject_of(keyspace, key, i);
+
+        amend(&subject, now);
+    }
 }
 
 /* Fires the key's windows up to the clock, in each view in the order of time. */
 static void catch_up(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
 {
-    key->due_ms = CALENDAR_NEVER;
+    key->due_ms = key->amend_ms = CALENDAR_NEVER;
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
         int64_t reached = slides_index(&subject.view->paneset->clock_slides, now->clock_ms);
@@ -303,29 +330,24 @@ static void catch_up(struct keyspace *keyspace, struct key_head *key, const stru
     }
     panes_release(keyspace, key);
     if (key->due_ms == CALENDAR_NEVER)
-        settle_at(keyspace, key, idle_until_ms(keyspace, key));
+        free_at(keyspace, key, needed_until_ms(keyspace, key));
 }
 
-/* Amends what the watermark has reached; frees what no window needs. True if the key is gone. */
-static bool settle(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
+/* Frees what no window needs, in the end the key itself. */
+static void free_unneeded(struct keyspace *keyspace, struct key_head *key,
+                          const struct instant *now)
 {
-    key->settle_ms = CALENDAR_NEVER;
-    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
-        struct subject subject = subject_of(keyspace, key, i);
-
-        amend(&subject, now);
-    }
+    key->free_ms = CALENDAR_NEVER;
+    amend_all(keyspace, key, now);
     if (key->due_ms != CALENDAR_NEVER)
-        return false;
+        return;
     panes_release(keyspace, key);
 
-    int64_t until_ms = idle_until_ms(keyspace, key);
-    if (until_ms <= keyspace->release_ms) {
+    int64_t until_ms = needed_until_ms(keyspace, key);
+    if (until_ms <= keyspace->release_ms)
         key_drop(keyspace, key);
-        return true;
-    }
-    settle_at(keyspace, key, until_ms);
-    return false;
+    else
+        free_at(keyspace, key, until_ms);
 }
 
 static struct key_head *key_create(struct keyspace *keyspace, const struct event *event,
@@ -333,7 +355,8 @@ static struct key_head *key_create(struct keyspace *keyspace, const struct event
 {
     struct key_head *key = key_table_add(&keyspace->table, event->key_hash, event->key);
 
-    key->due_ms = key->settle_ms = CALENDAR_NEVER;
+    key->newest_ms = event->time_ms;
+    key->due_ms = key->amend_ms = key->free_ms = CALENDAR_NEVER;
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++)
         panes_init(key_panes(keyspace, key, i));
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
@@ -341,10 +364,10 @@ static struct key_head *key_create(struct keyspace *keyspace, const struct event
 
         state->fired = slides_index(&keyspace->views[i].paneset->clock_slides, clock_ms);
         if (keyspace->views[i].plan->on_update)
-            state->last.end_ms = WATERMARK_NONE;
+            state->last.newest_ms = state->last.end_ms = WATERMARK_NONE;
     }
     /* Should the event come too late for all that it passes, the key goes again. */
-    settle_at(keyspace, key, event->time_ms + keyspace->plan->state.ttl_ms);
+    free_at(keyspace, key, event->time_ms + keyspace->plan->state.ttl_ms);
     return key;
 }
 
@@ -389,7 +412,7 @@ static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_
     subject.state->fired = MAX(subject.state->fired,
                                slides_index(&subject.view->paneset->clock_slides, now->clock_ms));
     if (subject.view->plan->on_update)
-        on_update_entered(&subject, entry->pane);
+        on_update_entered(&subject, entry->pane, event->time_ms);
     else
         on_close_entered(&subject, entry, now->watermark_ms);
 }
@@ -411,7 +434,7 @@ static void paneset_update(struct keyspace *keyspace, struct key_head *key, uint
         char *at = panes_touch(&paneset->layout, panes, entry.pane, entry.first_window,
                                &entry.is_new);
 
-        panes->newest_ms = MAX(panes->newest_ms, event->time_ms);
+        key->newest_ms = MAX(key->newest_ms, event->time_ms);
         pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
     }
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
@@ -429,8 +452,8 @@ static void event_apply(struct keyspace *keyspace, const struct event *event)
     now.clock_ms = MAX(keyspace->clock_ms, now.watermark_ms);
     if (key && key->due_ms <= now.clock_ms)
         catch_up(keyspace, key, &now);
-    if (key && key->settle_ms <= now.watermark_ms && settle(keyspace, key, &now))
-        key = NULL;
+    if (key && key->amend_ms <= amendable_ms(keyspace, now.watermark_ms))
+        amend_all(keyspace, key, &now);
 
     keyspace->cause = event;
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
@@ -496,33 +519,45 @@ static void prefetch_ahead(const struct keyspace *keyspace, uint32_t number)
         __builtin_prefetch((char *)key + keyspace->panes_offset);
 }
 
-bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
+/* The next key whose time `own_ms` in the calendar has come. NULL: none, or the budget is used up.
+ */
+static struct key_head *next_due(struct keyspace *keyspace, struct calendar *calendar,
+                                 size_t own_ms, int64_t until_ms, uint32_t *budget)
 {
-    struct instant now = {keyspace->watermark_ms, keyspace->clock_ms};
     int64_t time_ms;
     uint32_t number;
     uint32_t ahead;
 
-    keyspace->must_stop = false;
-    for (; budget > 0 && !keyspace->must_stop; budget--) {
-        if (!calendar_take(&keyspace->due, keyspace->clock_ms, &time_ms, &number, &ahead))
-            break;
+    while (*budget > 0 && !keyspace->must_stop &&
+           calendar_take(calendar, until_ms, &time_ms, &number, &ahead)) {
+        struct key_head *key = key_table_at(&keyspace->table, number);
+
+        --*budget;
         prefetch_ahead(keyspace, ahead);
-        struct key_head *key = key_table_at(&keyspace->table, number);
-
-        if (key && key->due_ms == time_ms)
-            catch_up(keyspace, key, &now);
+        if (key && *(const int64_t *)((const char *)key + own_ms) == time_ms)
+            return key;
     }
-    for (; budget > 0 && !keyspace->must_stop; budget--) {
-        if (!calendar_take(&keyspace->settle, keyspace->release_ms, &time_ms, &number, &ahead))
-            break;
-        struct key_head *key = key_table_at(&keyspace->table, number);
+    return NULL;
+}
 
-        if (key && key->settle_ms == time_ms)
-            settle(keyspace, key, &now);
-    }
+bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
+{
+    struct instant now = {keyspace->watermark_ms, keyspace->clock_ms};
+    struct key_head *key;
+
+    keyspace->must_stop = false;
+    while ((key = next_due(keyspace, &keyspace->due, offsetof(struct key_head, due_ms),
+                           keyspace->clock_ms, &budget)))
+        catch_up(keyspace, key, &now);
+    while ((key = next_due(keyspace, &keyspace->amend, offsetof(struct key_head, amend_ms),
+                           amendable_ms(keyspace, keyspace->watermark_ms), &budget)))
+        amend_all(keyspace, key, &now);
+    while ((key = next_due(keyspace, &keyspace->free, offsetof(struct key_head, free_ms),
+                           keyspace->release_ms, &budget)))
+        free_unneeded(keyspace, key, &now);
     return calendar_next_ms(&keyspace->due) <= keyspace->clock_ms ||
-           calendar_next_ms(&keyspace->settle) <= keyspace->release_ms;
+           calendar_next_ms(&keyspace->amend) <= amendable_ms(keyspace, keyspace->watermark_ms) ||
+           calendar_next_ms(&keyspace->free) <= keyspace->release_ms;
 }
 
 bool keyspace_finish(struct keyspace *keyspace, uint32_t budget)

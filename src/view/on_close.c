@@ -108,7 +108,7 @@ void on_close_done(const struct subject *subject)
 }
 
 static void emit_window(const struct subject *subject, int64_t window, uint32_t revision,
-                        bool empty, bool unchanged)
+                        bool empty)
 {
     const struct plan_view *plan = subject->view->plan;
     struct evaluator *evaluator = subject->view->evaluator;
@@ -119,36 +119,17 @@ static void emit_window(const struct subject *subject, int64_t window, uint32_t 
                           .end_ms = end_ms,
                           .revision = revision,
                           .empty = empty,
-                          .unchanged = unchanged,
                           .values = values_of(subject, evaluator, window - plan->panes, window),
                       });
-}
-
-/* Whether the window's values are those of the window before it: no pane came in and none dropped
- * out, and the window before had its row with all that it holds. */
-static bool is_unchanged(const struct subject *subject, int64_t window)
-{
-    const struct panes_layout *layout = &subject->view->paneset->layout;
-    const struct panes *panes = subject->panes;
-    int64_t dropped = window - 1 - subject->view->plan->panes;
-    uint32_t at;
-
-    if (layout->split || subject->state->amendments || panes->released >= dropped)
-        return false;
-    at = panes_before(layout, panes, dropped);
-    if (at < panes->count && pane_index(panes_entry(layout, panes, at)) == dropped)
-        return false;
-    at = panes_before(layout, panes, window - 1);
-    return at == panes->count || pane_index(panes_entry(layout, panes, at)) != window - 1;
 }
 
 /* The windows up to the one before `window` have fired. */
 void on_close_fire(const struct subject *subject, int64_t window)
 {
     if (holds(subject, window))
-        emit_window(subject, window, 0, false, is_unchanged(subject, window));
+        emit_window(subject, window, 0, false);
     else if (!subject->keyspace->is_finishing && holds(subject, window - 1))
-        emit_window(subject, window, 0, true, false);
+        emit_window(subject, window, 0, true);
     subject->state->fired = window;
 }
 
@@ -158,13 +139,13 @@ static void amend(const struct subject *subject, int64_t window, bool had_row, i
     int64_t end_ms = slides_boundary_ms(&subject->view->paneset->slides, window);
 
     if (!had_row) {
-        emit_window(subject, window, 0, false, false);
+        emit_window(subject, window, 0, false);
     } else if (end_ms <= watermark_ms) {
-        emit_window(subject, window, ++amendment_for(subject, window)->revision, false, false);
+        emit_window(subject, window, ++amendment_for(subject, window)->revision, false);
     } else {
         /* It fired early, by the idle clock: once more is enough. */
         amendment_for(subject, window)->is_due = true;
-        settle_at(subject->keyspace, subject->key, end_ms);
+        amend_at(subject->keyspace, subject->key, end_ms);
     }
 }
 
@@ -185,13 +166,13 @@ void on_close_entered(const struct subject *subject, const struct entry *entry,
     int64_t behind = last_window + 1;
     if (behind <= fired && entry->is_new && !holds(subject, behind) &&
         !holds_but(subject, last_window, entry))
-        emit_window(subject, behind, 0, true, false);
+        emit_window(subject, behind, 0, true);
     if (last_window >= fired)
         due_at(subject, MAX(fired, entry->first_window - 1) + 1);
 }
 
 /* Fires again what the watermark has reached, and forgets the windows that are closed. */
-void on_close_settle(const struct subject *subject, int64_t watermark_ms, int64_t release_ms)
+void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t release_ms)
 {
     const struct slides *slides = &subject->view->paneset->slides;
     int64_t lateness_ms = subject->keyspace->source->allowed_lateness_ms;
@@ -206,7 +187,7 @@ void on_close_settle(const struct subject *subject, int64_t watermark_ms, int64_
 
         if (item->is_due && (watermark_ms >= end_ms || is_closed)) {
             item->is_due = false;
-            emit_window(subject, item->window, ++item->revision, false, false);
+            emit_window(subject, item->window, ++item->revision, false);
         }
         if (is_closed)
             continue;
@@ -219,5 +200,5 @@ void on_close_settle(const struct subject *subject, int64_t watermark_ms, int64_
     if (all && kept == 0)
         amendments_free(subject);
     if (next_ms < CALENDAR_NEVER)
-        settle_at(subject->keyspace, subject->key, next_ms);
+        amend_at(subject->keyspace, subject->key, next_ms);
 }

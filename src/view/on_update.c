@@ -19,7 +19,7 @@ static int64_t reach(const struct view *view)
 
 static int64_t newest_pane(const struct subject *subject)
 {
-    return slides_index(&subject->view->paneset->slides, subject->panes->newest_ms);
+    return slides_index(&subject->view->paneset->slides, subject->state->last.newest_ms);
 }
 
 /* The last boundary at or before T. */
@@ -90,13 +90,17 @@ void on_update_fire(const struct subject *subject, int64_t boundary)
 }
 
 /* An event of the pane has entered. */
-void on_update_entered(const struct subject *subject, int64_t pane)
+void on_update_entered(const struct subject *subject, int64_t pane, int64_t time_ms)
 {
     const struct view *view = subject->view;
+    struct view_state *state = subject->state;
+
+    state->last.newest_ms = MAX(state->last.newest_ms, time_ms);
+
     int64_t boundary = boundary_of_end(subject);
     int64_t first = boundary - reach(view);
-    int64_t end_ms = MAX(subject->panes->newest_ms,
-                         slides_boundary_ms(&view->paneset->slides, subject->state->fired));
+    int64_t end_ms = MAX(state->last.newest_ms,
+                         slides_boundary_ms(&view->paneset->slides, state->fired));
 
     if (pane < first)
         return; /* older than the trailing window */

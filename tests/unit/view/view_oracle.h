@@ -1,0 +1,394 @@
+/* view_oracle - which rows a key's events lead to, by the definitions of windows and emission.
+ *
+ * Every event is kept. What is late, closed, empty or due is worked out anew from all events each
+ * time; nothing is added up. Time comes in steps: oracle_advance, as the watermark and the clock
+ * are told, and oracle_event in between. */
+#ifndef FRESHET_TESTS_VIEW_ORACLE_H
+#define FRESHET_TESTS_VIEW_ORACLE_H
+
+#include "freshet/event.h"
+#include "view_spec.h"
+
+#define ORACLE_EVENTS_MAX 400
+#define ORACLE_DUE_MAX    400
+
+struct oracle_event {
+    const struct sample *sample;
+    int64_t closing_ms; /* the time that closed windows to it */
+};
+
+/* A window that fired early and is to fire once more. */
+struct oracle_due {
+    int view;
+    int key;
+    int64_t end_ms;
+};
+
+struct oracle {
+    const struct spec *spec;
+    struct oracle_event events[ORACLE_EVENTS_MAX];
+    size_t event_count;
+    int64_t watermark_ms;
+    int64_t clock_ms;
+    int64_t release_ms;
+    bool finishing;
+    struct oracle_due due[ORACLE_DUE_MAX];
+    size_t due_count;
+    struct spec_rows rows[SPEC_VIEWS_MAX][SPEC_KEYS];
+    uint64_t entered[SPEC_VIEWS_MAX];
+    uint64_t released[SPEC_VIEWS_MAX]; /* not late by its partition's watermark, but too old */
+};
+
+typedef const struct sample *oracle_window[ORACLE_EVENTS_MAX];
+
+static inline void oracle_init(struct oracle *oracle, const struct spec *spec)
+{
+    memset(oracle, 0, sizeof(*oracle));
+    oracle->spec = spec;
+    oracle->watermark_ms = oracle->clock_ms = oracle->release_ms = WATERMARK_NONE;
+}
+
+static inline void oracle_done(struct oracle *oracle)
+{
+    for (int view = 0; view < SPEC_VIEWS_MAX; view++) {
+        for (int key = 0; key < SPEC_KEYS; key++)
+            rows_free(&oracle->rows[view][key]);
+    }
+}
+
+/* The last boundary at or before the time. */
+static inline int64_t boundary_before(const struct view_spec *view, int64_t ms)
+{
+    int64_t rest = (ms - view->offset_ms) % view->slide_ms;
+
+    return ms - (rest < 0 ? rest + view->slide_ms : rest);
+}
+
+static inline int64_t oracle_newest_end(const struct view_spec *view, int64_t ms)
+{
+    return boundary_before(view, ms) + view->size_ms;
+}
+
+/* All windows of the view that hold the time are closed: its newest is. */
+static inline bool oracle_is_late(const struct spec *spec, const struct view_spec *view,
+                                  int64_t time_ms, int64_t closing_ms)
+{
+    return closing_ms >= oracle_newest_end(view, time_ms) + spec->lateness_ms;
+}
+
+static inline bool oracle_is_late_for_all(const struct oracle *oracle, int64_t time_ms,
+                                          int64_t closing_ms)
+{
+    for (int i = 0; i < oracle->spec->view_count; i++) {
+        if (!oracle_is_late(oracle->spec, &oracle->spec->views[i], time_ms, closing_ms))
+            return false;
+    }
+    return true;
+}
+
+/* An event of the key that the view takes: it passes the filter and was not late for the view. */
+static inline bool is_taken(const struct oracle *oracle, int view, int key,
+                            const struct oracle_event *event)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+
+    return event->sample->key == key && spec_filters[spec->filter].takes(event->sample) &&
+           !oracle_is_late(oracle->spec, spec, event->sample->time_ms, event->closing_ms);
+}
+
+/* Of its windows an event enters those that are not closed to it. */
+static inline bool has_entered(const struct oracle *oracle, int view, int key,
+                               const struct oracle_event *event, int64_t end_ms)
+{
+    int64_t time_ms = event->sample->time_ms;
+
+    return is_taken(oracle, view, key, event) && time_ms < end_ms &&
+           time_ms >= end_ms - oracle->spec->views[view].size_ms &&
+           event->closing_ms < end_ms + oracle->spec->lateness_ms;
+}
+
+static inline size_t events_in_window(const struct oracle *oracle, int view, int key,
+                                      int64_t end_ms, oracle_window out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < oracle->event_count; i++) {
+        if (has_entered(oracle, view, key, &oracle->events[i], end_ms))
+            out[count++] = oracle->events[i].sample;
+    }
+    return count;
+}
+
+static inline bool window_holds(const struct oracle *oracle, int view, int key, int64_t end_ms)
+{
+    oracle_window events;
+
+    return events_in_window(oracle, view, key, end_ms, events) > 0;
+}
+
+static inline size_t rows_of_window(const struct oracle *oracle, int view, int key,
+                                    int64_t start_ms, int64_t end_ms)
+{
+    const struct spec_rows *rows = &oracle->rows[view][key];
+    size_t count = 0;
+
+    for (size_t i = 0; i < rows->count; i++)
+        count += rows->rows[i].start_ms == start_ms && rows->rows[i].end_ms == end_ms;
+    return count;
+}
+
+static inline void oracle_emit(struct oracle *oracle, int view, int key, int64_t start_ms,
+                               int64_t end_ms, oracle_window events, size_t count)
+{
+    size_t revision = rows_of_window(oracle, view, key, start_ms, end_ms);
+    struct spec_row *row = row_append(&oracle->rows[view][key]);
+
+    row->start_ms = start_ms;
+    row->end_ms = end_ms;
+    row->revision = (uint32_t)revision;
+    row->empty = count == 0;
+    row->online = !oracle->finishing;
+    values_text(row->values, &oracle->spec->views[view], events, count);
+}
+
+static inline void emit_window(struct oracle *oracle, int view, int key, int64_t end_ms)
+{
+    oracle_window events;
+    size_t count = events_in_window(oracle, view, key, end_ms, events);
+
+    oracle_emit(oracle, view, key, end_ms - oracle->spec->views[view].size_ms, end_ms, events,
+                count);
+}
+
+static inline size_t window_rows(const struct oracle *oracle, int view, int key, int64_t end_ms)
+{
+    return rows_of_window(oracle, view, key, end_ms - oracle->spec->views[view].size_ms, end_ms);
+}
+
+/* The times of the key's events that the view takes; false if there is none. */
+static inline bool times_of(const struct oracle *oracle, int view, int key, int64_t *ret_first_ms,
+                            int64_t *ret_last_ms)
+{
+    *ret_first_ms = INT64_MAX;
+    *ret_last_ms = INT64_MIN;
+    for (size_t i = 0; i < oracle->event_count; i++) {
+        if (is_taken(oracle, view, key, &oracle->events[i])) {
+            *ret_first_ms = MIN(*ret_first_ms, oracle->events[i].sample->time_ms);
+            *ret_last_ms = MAX(*ret_last_ms, oracle->events[i].sample->time_ms);
+        }
+    }
+    return *ret_first_ms <= *ret_last_ms;
+}
+
+/* on_close: the windows that end behind `from` and not behind `to` fire: those that hold an event,
+ * and of the others each that follows one that does. */
+static inline void fire_windows(struct oracle *oracle, int view, int key, int64_t from, int64_t to)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+    int64_t first_ms, last_ms;
+
+    if (!times_of(oracle, view, key, &first_ms, &last_ms))
+        return;
+    to = MIN(to, last_ms + spec->size_ms + 2 * spec->slide_ms);
+    for (int64_t end_ms = boundary_before(spec, MAX(from, first_ms)) + spec->slide_ms; end_ms <= to;
+         end_ms += spec->slide_ms) {
+        bool is_behind = !oracle->finishing &&
+                         window_holds(oracle, view, key, end_ms - spec->slide_ms);
+
+        if (window_holds(oracle, view, key, end_ms) || is_behind)
+            emit_window(oracle, view, key, end_ms);
+    }
+}
+
+/* on_update: the trailing window that ends at T begins at its last boundary, sliding a size before.
+ */
+static inline int64_t trailing_start(const struct view_spec *view, int64_t t_ms)
+{
+    return boundary_before(view, t_ms) - (view->tumbling ? 0 : view->size_ms);
+}
+
+static inline size_t events_since(const struct oracle *oracle, int view, int key, int64_t start_ms,
+                                  oracle_window out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < oracle->event_count; i++) {
+        if (is_taken(oracle, view, key, &oracle->events[i]) &&
+            oracle->events[i].sample->time_ms >= start_ms)
+            out[count++] = oracle->events[i].sample;
+    }
+    return count;
+}
+
+/* Whether the values are those of the last row; before the first, the empty ones. */
+static inline bool is_shown(const struct oracle *oracle, int view, int key, oracle_window events,
+                            size_t count)
+{
+    const struct spec_rows *rows = &oracle->rows[view][key];
+    char values[SPEC_VALUES];
+    char shown[SPEC_VALUES];
+
+    values_text(values, &oracle->spec->views[view], events, count);
+    values_text(shown, &oracle->spec->views[view], events, 0);
+    return strcmp(values, rows->count ? rows->rows[rows->count - 1].values : shown) == 0;
+}
+
+/* on_update: a row at each boundary behind `from`, up to `to`, that is later than the newest event
+ * and changes the values. */
+static inline void expire(struct oracle *oracle, int view, int key, int64_t from, int64_t to)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+    int64_t first_ms, newest_ms;
+    oracle_window events;
+    size_t count = 1;
+
+    if (!times_of(oracle, view, key, &first_ms, &newest_ms))
+        return;
+    for (int64_t t_ms = boundary_before(spec, MAX(from, newest_ms)) + spec->slide_ms;
+         t_ms <= to && count > 0; t_ms += spec->slide_ms) {
+        int64_t start_ms = trailing_start(spec, t_ms);
+
+        count = events_since(oracle, view, key, start_ms, events);
+        if ((count > 0 || !oracle->finishing) && !is_shown(oracle, view, key, events, count))
+            oracle_emit(oracle, view, key, start_ms, t_ms, events, count);
+    }
+}
+
+static inline void fire_views(struct oracle *oracle, int64_t from, int64_t to)
+{
+    for (int view = 0; view < oracle->spec->view_count; view++) {
+        for (int key = 0; key < SPEC_KEYS; key++) {
+            if (oracle->spec->views[view].on_update)
+                expire(oracle, view, key, from, to);
+            else
+                fire_windows(oracle, view, key, from, to);
+        }
+    }
+}
+
+/* Windows that fired early, and were entered since, fire once more when the watermark is there. */
+static inline void fire_due(struct oracle *oracle)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < oracle->due_count; i++) {
+        struct oracle_due due = oracle->due[i];
+
+        if (oracle->watermark_ms >= due.end_ms)
+            emit_window(oracle, due.view, due.key, due.end_ms);
+        else
+            oracle->due[kept++] = due;
+    }
+    oracle->due_count = kept;
+}
+
+static inline int64_t lag_max_ms(const struct spec *spec)
+{
+    int64_t lag_ms = spec->ttl_ms;
+
+    for (int i = 0; i < spec->view_count; i++)
+        lag_ms = MAX(lag_ms, spec->views[i].size_ms + spec->lateness_ms);
+    return lag_ms;
+}
+
+static inline void oracle_advance(struct oracle *oracle, int64_t watermark_ms, int64_t clock_ms)
+{
+    int64_t before_ms = oracle->clock_ms;
+
+    oracle->watermark_ms = MAX(oracle->watermark_ms, watermark_ms);
+    oracle->clock_ms = MAX(MAX(oracle->clock_ms, clock_ms), oracle->watermark_ms);
+    oracle->release_ms = MAX(oracle->release_ms, oracle->clock_ms - lag_max_ms(oracle->spec));
+    oracle->release_ms = MAX(oracle->release_ms, oracle->watermark_ms);
+    fire_due(oracle);
+    if (oracle->clock_ms > before_ms)
+        fire_views(oracle, before_ms, oracle->clock_ms);
+}
+
+static inline void make_due(struct oracle *oracle, int view, int key, int64_t end_ms)
+{
+    for (size_t i = 0; i < oracle->due_count; i++) {
+        const struct oracle_due *due = &oracle->due[i];
+
+        if (due->view == view && due->key == key && due->end_ms == end_ms)
+            return;
+    }
+    assert_true(oracle->due_count < ORACLE_DUE_MAX);
+    oracle->due[oracle->due_count++] = (struct oracle_due){view, key, end_ms};
+}
+
+/* on_close: the event has entered windows that the clock has passed. Each of them has a row at once
+ * if it had none, or if the watermark is there; so has a window behind that is now the first
+ * without an event. */
+static inline void amend_windows(struct oracle *oracle, int view, const struct oracle_event *event)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+    int key = event->sample->key;
+    int64_t end_ms = boundary_before(spec, event->sample->time_ms) + spec->slide_ms;
+    int64_t behind_ms = oracle_newest_end(spec, event->sample->time_ms) + spec->slide_ms;
+
+    for (; end_ms < behind_ms && end_ms <= oracle->clock_ms; end_ms += spec->slide_ms) {
+        if (!has_entered(oracle, view, key, event, end_ms))
+            continue;
+        if (window_rows(oracle, view, key, end_ms) == 0 || end_ms <= oracle->watermark_ms)
+            emit_window(oracle, view, key, end_ms);
+        else
+            make_due(oracle, view, key, end_ms);
+    }
+    if (behind_ms <= oracle->clock_ms && !window_holds(oracle, view, key, behind_ms) &&
+        window_rows(oracle, view, key, behind_ms) == 0)
+        emit_window(oracle, view, key, behind_ms);
+}
+
+/* on_update: the row of an event, unless it is older than the trailing window. */
+static inline void update(struct oracle *oracle, int view, const struct oracle_event *event)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+    int64_t first_ms, t_ms;
+    oracle_window events;
+
+    times_of(oracle, view, event->sample->key, &first_ms, &t_ms);
+    if (oracle->clock_ms != WATERMARK_NONE)
+        t_ms = MAX(t_ms, boundary_before(spec, oracle->clock_ms));
+    int64_t start_ms = trailing_start(spec, t_ms);
+
+    if (event->sample->time_ms < start_ms)
+        return;
+    size_t count = events_since(oracle, view, event->sample->key, start_ms, events);
+    oracle_emit(oracle, view, event->sample->key, start_ms, t_ms, events, count);
+}
+
+/* The event, with its own partition's watermark before it. */
+static inline void oracle_event(struct oracle *oracle, const struct sample *sample,
+                                int64_t partition_watermark_ms)
+{
+    int64_t closing_ms = MAX(partition_watermark_ms, oracle->release_ms);
+    struct oracle_event *event = &oracle->events[oracle->event_count++];
+
+    assert_true(oracle->event_count <= ORACLE_EVENTS_MAX);
+    *event = (struct oracle_event){sample, closing_ms};
+    for (int view = 0; view < oracle->spec->view_count; view++) {
+        const struct view_spec *spec = &oracle->spec->views[view];
+
+        if (!spec_filters[spec->filter].takes(sample))
+            continue;
+        if (oracle_is_late(oracle->spec, spec, sample->time_ms, closing_ms)) {
+            oracle->released[view] += !oracle_is_late(oracle->spec, spec, sample->time_ms,
+                                                      partition_watermark_ms);
+            continue;
+        }
+        oracle->entered[view]++;
+        if (spec->on_update)
+            update(oracle, view, event);
+        else
+            amend_windows(oracle, view, event);
+    }
+}
+
+/* The end of a bounded run: time runs out. */
+static inline void oracle_finish(struct oracle *oracle)
+{
+    oracle->finishing = true;
+    fire_views(oracle, oracle->clock_ms, WATERMARK_END);
+}
+
+#endif
