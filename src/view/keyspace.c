@@ -400,6 +400,9 @@ static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_
     struct subject subject = subject_of(keyspace, key, view);
     struct view_stats *stats = subject.view->stats;
 
+    /* The key has caught up: what the clock has passed since it was last looked at was nothing. */
+    subject.state->fired = MAX(subject.state->fired,
+                               slides_index(&subject.view->paneset->clock_slides, now->clock_ms));
     if (entry->pane + subject.view->plan->panes < entry->first_window) {
         /* Late ones have been counted where they were read, before any filter. */
         if (!is_late(subject.view->plan, keyspace->source->allowed_lateness_ms, event->time_ms,
@@ -408,9 +411,6 @@ static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_
         return;
     }
     counter_add(&stats->events, 1);
-    /* The key has caught up: what the clock has passed since it was last looked at was nothing. */
-    subject.state->fired = MAX(subject.state->fired,
-                               slides_index(&subject.view->paneset->clock_slides, now->clock_ms));
     if (subject.view->plan->on_update)
         on_update_entered(&subject, entry->pane, event->time_ms);
     else
