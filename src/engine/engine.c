@@ -473,16 +473,23 @@ static void file_run(struct engine *engine)
     fail(engine, error, text);
 }
 
+static bool is_over(const struct engine *engine)
+{
+    return engine->failure || engine->shards_drained == engine->shards_started;
+}
+
 static void control_turn(struct engine *engine)
 {
     int64_t now_ns = clock_monotonic_ns();
-    int64_t until_ns = engine->tick_due_ns;
+    int64_t until_ns;
 
     consumer_poll(engine->consumer, 0);
     drain_begin(engine, now_ns);
     reports_take(engine);
     file_run(engine);
     timers_run(engine, now_ns);
+    if (is_over(engine))
+        return;
 
     until_ns = MIN(engine->tick_due_ns, engine->commit_due_ns);
     if (engine->fleet.side)
@@ -505,7 +512,7 @@ static void outputs_finish(struct engine *engine)
 int engine_run(struct engine *engine, struct err *err)
 {
     engine->commit_due_ns = clock_monotonic_ns() + COMMIT_NS;
-    while (!engine->failure && engine->shards_drained < engine->shards_started)
+    while (!is_over(engine))
         control_turn(engine);
     if (!engine->failure)
         outputs_finish(engine);

@@ -149,7 +149,8 @@ static bool input_is_done(const struct shard *shard)
            (shard->fleet->bounded && shard->assignments_complete && partitions_ended(shard));
 }
 
-/* Goes on to the next phase when this one is done; true if it did. */
+/* Does this phase's work, and goes on to the next one when it is done. True if there is more to do
+ * at once. */
 static bool phase_advance(struct shard *shard, bool work_left)
 {
     switch (shard->phase) {
@@ -173,9 +174,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
                                                                      : PHASE_FLUSHING;
         return true;
     case PHASE_FINISHING:
-        if (keyspaces_finish(shard))
-            return false;
-        shard->phase = PHASE_FLUSHING;
+        if (!keyspaces_finish(shard))
+            shard->phase = PHASE_FLUSHING;
         return true;
     case PHASE_FLUSHING:
         if (!sinks_idle(shard))

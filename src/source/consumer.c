@@ -84,8 +84,12 @@ static int client_create(struct consumer *consumer, struct err *err)
         {"enable.partition.eof", "true"},
         {"auto.offset.reset", "error"},
         {"socket.nagle.disable", "true"},
-        {"queued.min.messages", "200000"},
-        {"queued.max.messages.kbytes", "65536"},
+        /* A partition that has run dry of records waits until the fetch under way comes back, which
+         * may be waiting for others. */
+        {"fetch.wait.max.ms", "50"},
+        /* Once that much is queued, librdkafka 2.0 pauses for a second: it has to last that long. */
+        {"queued.min.messages", "1000000"},
+        {"queued.max.messages.kbytes", "262144"},
     };
     struct kafka_options options = {
         .settings = settings,
