@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 jobs=$(nproc)
 failed=
-steps=${*:-build layers unit reference asan tsan integration integration-asan integration-tsan}
+steps=${*:-build layers reference unit asan tsan integration integration-asan integration-tsan}
 
 now() { date +%s; }
 
@@ -70,8 +70,8 @@ reference() {
 
 step build 'release build, warnings are errors' build release
 step layers 'an include across layers does not compile' scripts/check-layers.sh
-step unit 'unit tests and fuzz corpus, release' unit release
 step reference 'the reference, against examples worked by hand' reference
+step unit 'unit tests and fuzz corpus, release' unit release
 step asan 'the same under AddressSanitizer and UBSan' unit asan
 step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
 step watched integration 'a real Kafka broker and a real redis-server' integration release
