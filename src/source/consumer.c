@@ -87,7 +87,8 @@ static int client_create(struct consumer *consumer, struct err *err)
         /* A partition that has run dry of records waits until the fetch under way comes back, which
          * may be waiting for others. */
         {"fetch.wait.max.ms", "50"},
-        /* Once that much is queued, librdkafka 2.0 pauses for a second: it has to last that long. */
+        /* Once that much is queued, librdkafka 2.0 pauses for a second: it has to last that long.
+         */
         {"queued.min.messages", "1000000"},
         {"queued.max.messages.kbytes", "262144"},
     };
