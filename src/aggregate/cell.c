@@ -86,10 +86,13 @@ static void extremum_double_add(struct cell_extremum_double *cell, double value,
 }
 
 void cell_add(const struct plan_cell *plan, const struct plan_field *field,
-              const struct field_value *value, char *pane, struct cell_memory *memory)
+              const struct field_value *value, const struct event *event, char *pane,
+              struct cell_memory *memory)
 {
     char *cell = pane + plan->offset;
     char text[TEXT_DOUBLE_MAX];
+
+    (void)event; /* its place in the order: for first and last */
 
     switch (plan->kind) {
     case CELL_COUNT:
@@ -127,6 +130,11 @@ void cell_add(const struct plan_cell *plan, const struct plan_field *field,
     case CELL_HISTOGRAM:
         histogram_add((uint64_t *)cell, value_text(field, value, text), plan->limit, memory);
         return;
+    case CELL_MOMENTS:
+    case CELL_FIRST:
+    case CELL_LAST:
+    case CELL_TOP:
+    case CELL_QUANTILE:
     case CELL_KIND_COUNT:
         break;
     }

@@ -55,7 +55,8 @@ double double_add(double sum, double more);
 /* Adds one event's value to the cell. `field` and `value` are those of the cell's field, which the
  * event has; both NULL for a cell that takes every event. */
 void cell_add(const struct plan_cell *plan, const struct plan_field *field,
-              const struct field_value *value, char *pane, struct cell_memory *memory);
+              const struct field_value *value, const struct event *event, char *pane,
+              struct cell_memory *memory);
 
 /* Frees what the cells of a pane hold outside of it, and empties them. */
 void pane_cells_done(const struct plan_paneset *plan, char *pane, struct cell_memory *memory);

@@ -146,6 +146,11 @@ static void total_merge(struct total *total, const char *cell)
     case CELL_HISTOGRAM:
         histogram_sum_merge(&total->histogram, *(const uint64_t *)cell);
         return;
+    case CELL_MOMENTS:
+    case CELL_FIRST:
+    case CELL_LAST:
+    case CELL_TOP:
+    case CELL_QUANTILE:
     case CELL_KIND_COUNT:
         break;
     }
@@ -227,6 +232,11 @@ static struct row_value total_value(struct total *total, const struct intern *in
         buf_reset(&total->text);
         histogram_sum_take_json(&total->histogram, feature->limit, intern, &total->text);
         return (struct row_value){.type = ROW_JSON, .text = buf_slice(&total->text)};
+    case CELL_MOMENTS:
+    case CELL_FIRST:
+    case CELL_LAST:
+    case CELL_TOP:
+    case CELL_QUANTILE:
     case CELL_KIND_COUNT:
         break;
     }

@@ -57,7 +57,12 @@ enum feature_kind {
     X(CELL_MIN_DOUBLE, 16)                                                                         \
     X(CELL_MAX_DOUBLE, 16)                                                                         \
     X(CELL_DISTINCT, 8)  /* nothing, one hash, or a pointer to a set or a sketch */                \
-    X(CELL_HISTOGRAM, 8) /* nothing or a pointer to counted values */
+    X(CELL_HISTOGRAM, 8) /* nothing or a pointer to counted values */                              \
+    X(CELL_MOMENTS, 24)  /* count, mean, and sum of squared deviations from it */                  \
+    X(CELL_FIRST, 8)     /* nothing or a pointer to the `limit` oldest events' values */           \
+    X(CELL_LAST, 8)      /* the newest ones */                                                     \
+    X(CELL_TOP, 8)       /* nothing or a pointer to the most frequent values */                    \
+    X(CELL_QUANTILE, 8)  /* nothing or a pointer to a sketch of the distribution */
 
 enum cell_kind {
 #define X(enumerator, bytes) enumerator,

@@ -36,8 +36,39 @@ static enum cell_kind cell_kind_of(const struct plan_feature *feature)
         return CELL_DISTINCT;
     case FEATURE_HISTOGRAM:
         return CELL_HISTOGRAM;
+    case FEATURE_VARIANCE:
+    case FEATURE_STDDEV:
+        return CELL_MOMENTS;
+    case FEATURE_FIRST:
+        return CELL_FIRST;
+    case FEATURE_LAST:
+    case FEATURE_LIST:
+    case FEATURE_SINCE_PREVIOUS:
+        return CELL_LAST;
+    case FEATURE_TOP:
+        return CELL_TOP;
+    case FEATURE_QUANTILE:
+        return CELL_QUANTILE;
+    case FEATURE_KIND_COUNT:
+        break;
+    }
+    UNREACHABLE();
+}
+
+/* How much of what it keeps, so that features that keep equally much can share it. */
+static uint32_t cell_limit_of(const struct plan_feature *feature)
+{
+    switch (feature->kind) {
+    case FEATURE_HISTOGRAM:
+    case FEATURE_LIST:
+        return feature->limit;
+    case FEATURE_FIRST:
+    case FEATURE_LAST:
+        return MAX(feature->n, 1u);
+    case FEATURE_SINCE_PREVIOUS:
+        return 2;
     default:
-        UNREACHABLE(); /* the others are refused */
+        return 0;
     }
 }
 
@@ -56,17 +87,37 @@ static uint32_t find_cell(struct plan_paneset *paneset, const struct plan_cell *
     return paneset->cell_count++;
 }
 
+static enum paneset_kind paneset_kind_of(const struct plan_view *view)
+{
+    switch (view->window) {
+    case WINDOW_TUMBLING:
+    case WINDOW_SLIDING:
+        return PANES_SLIDES;
+    case WINDOW_SESSION:
+        return PANES_SESSIONS;
+    case WINDOW_LIFETIME:
+        return PANES_LIFETIME;
+    }
+    UNREACHABLE();
+}
+
 static int find_paneset(struct plan_source *source, const struct plan_view *view)
 {
+    enum paneset_kind kind = paneset_kind_of(view);
+
     for (uint32_t i = 0; i < source->paneset_count; i++) {
         const struct plan_paneset *paneset = &source->panesets[i];
 
-        if (paneset->slide_ms == view->slide_ms && paneset->offset_ms == view->offset_ms &&
+        if (paneset->kind == kind && paneset->slide_ms == view->slide_ms &&
+            paneset->offset_ms == view->offset_ms && paneset->gap_ms == view->gap_ms &&
             paneset->predicate == view->predicate)
             return (int)i;
     }
-    source->panesets[source->paneset_count] = (struct plan_paneset){
-        .slide_ms = view->slide_ms, .offset_ms = view->offset_ms, .predicate = view->predicate};
+    source->panesets[source->paneset_count] = (struct plan_paneset){.kind = kind,
+                                                                    .slide_ms = view->slide_ms,
+                                                                    .offset_ms = view->offset_ms,
+                                                                    .gap_ms = view->gap_ms,
+                                                                    .predicate = view->predicate};
     return (int)source->paneset_count++;
 }
 
@@ -97,7 +148,7 @@ static void layout_source(struct plan *plan, struct plan_source *source)
             struct plan_cell cell = {.kind = cell_kind_of(feature),
                                      .field = feature->field,
                                      .predicate = feature->predicate,
-                                     .limit = feature->limit};
+                                     .limit = cell_limit_of(feature)};
 
             feature->cell = find_cell(&source->panesets[view->paneset], &cell);
         }

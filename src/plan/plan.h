@@ -95,14 +95,22 @@ struct plan_cell {
     int field;       /* the field it takes, or PLAN_NONE: every event */
     int predicate;   /* of the feature's own `where`, or PLAN_NONE */
     uint32_t offset; /* in the pane's cell bytes */
-    uint32_t limit;  /* histogram: keys that are kept */
+    uint32_t limit;  /* histogram: keys that are kept; first, last: events */
 };
 
-/* Cells kept per key and pane of one slide, for all views that share them. Pane p holds the events
- * with p * slide_ms + offset_ms <= time_ms < (p + 1) * slide_ms + offset_ms. */
+enum paneset_kind {
+    PANES_SLIDES,   /* a pane a slide: tumbling and sliding windows */
+    PANES_SESSIONS, /* a pane a session: events at most gap_ms apart */
+    PANES_LIFETIME, /* one pane */
+};
+
+/* Cells kept per key and pane, for all views that share them. Of PANES_SLIDES, pane p holds the
+ * events with p * slide_ms + offset_ms <= time_ms < (p + 1) * slide_ms + offset_ms. */
 struct plan_paneset {
-    int64_t slide_ms;
+    enum paneset_kind kind;
+    int64_t slide_ms; /* PANES_SLIDES, with offset_ms and panes_max; else 0 */
     int64_t offset_ms;
+    int64_t gap_ms;    /* PANES_SESSIONS */
     int predicate;     /* of the views' `where`, or PLAN_NONE */
     int64_t panes_max; /* panes of the longest window over it */
     struct plan_cell *cells;
@@ -133,6 +141,8 @@ struct plan_source {
     int64_t max_future_ms;
     const char *late_topic;        /* or NULL */
     const char *dead_letter_topic; /* or NULL */
+    int dedup_field;               /* of the event's id, or PLAN_NONE */
+    int64_t dedup_within_ms;
     struct plan_predicate *predicates;
     uint32_t predicate_count;
     struct plan_paneset *panesets;
@@ -144,10 +154,13 @@ struct plan_source {
 struct plan_feature {
     const char *name;
     enum feature_kind kind;
-    int field;     /* or PLAN_NONE for `true` */
-    int predicate; /* its own `where`, or PLAN_NONE */
-    uint32_t cell; /* number in the paneset */
-    uint32_t limit;
+    int field;                  /* or PLAN_NONE for `true` */
+    int predicate;              /* its own `where`, or PLAN_NONE */
+    uint32_t cell;              /* number in the paneset */
+    uint32_t limit;             /* histogram, list */
+    uint32_t n;                 /* first, last, top: the length of the list; 0: a single value */
+    double q;                   /* quantile: 0 .. 1 */
+    bool sample;                /* variance, stddev: by n - 1 */
     uint8_t scale;              /* digits of a decimal result or operand */
     enum field_type field_type; /* of `field`; FIELD_INT64 where there is none */
 };
@@ -155,6 +168,8 @@ struct plan_feature {
 enum window_kind {
     WINDOW_TUMBLING,
     WINDOW_SLIDING,
+    WINDOW_SESSION,
+    WINDOW_LIFETIME,
 };
 
 enum when_empty {
@@ -169,10 +184,11 @@ struct plan_view {
     int source;
     int paneset; /* in the source's panesets */
     enum window_kind window;
-    int64_t size_ms;
+    int64_t size_ms;  /* tumbling and sliding, with slide_ms, offset_ms and panes; else 0 */
     int64_t slide_ms; /* tumbling: the size */
     int64_t offset_ms;
     int64_t panes;       /* size / slide */
+    int64_t gap_ms;      /* session */
     bool on_update;      /* emit: on_update; else on_close */
     bool skip_unchanged; /* unchanged: skip */
     enum when_empty when_empty;

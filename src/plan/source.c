@@ -234,6 +234,7 @@ static void compile_entity(struct compile *compile, int number, const struct tre
     struct plan_source *source = &compile->plan->sources[number];
 
     source->entity = PLAN_NONE;
+    source->dedup_field = PLAN_NONE;
     if (!pair || !bind_scalar(binder, pair))
         return;
     int entity = compile_field_named(compile, number, pair->value, "entity");

@@ -389,7 +389,7 @@ static void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *c
             if (!value->present)
                 continue;
         }
-        cell_add(cell, field, value, cells, &paneset->layout.memory);
+        cell_add(cell, field, value, event, cells, &paneset->layout.memory);
     }
 }
 

@@ -333,9 +333,10 @@ static void add_event(const struct plan_source *source, const struct kept_event 
         const struct plan_cell *cell = &paneset->cells[i];
 
         if (cell->field == PLAN_NONE)
-            cell_add(cell, NULL, NULL, pane, memory);
+            cell_add(cell, NULL, NULL, NULL, pane, memory);
         else if (event->fields[cell->field].present)
-            cell_add(cell, &source->fields[cell->field], &event->fields[cell->field], pane, memory);
+            cell_add(cell, &source->fields[cell->field], &event->fields[cell->field], NULL, pane,
+                     memory);
     }
 }
 

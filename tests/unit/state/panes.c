@@ -58,7 +58,7 @@ static void add_event(struct panes_layout *layout, const struct plan_field *fiel
         const struct plan_cell *cell = &layout->plan->cells[i];
 
         cell_add(cell, cell->field == PLAN_NONE ? NULL : field,
-                 cell->field == PLAN_NONE ? NULL : &value, pane_cells(layout, entry),
+                 cell->field == PLAN_NONE ? NULL : &value, NULL, pane_cells(layout, entry),
                  &layout->memory);
     }
 }
