@@ -141,6 +141,81 @@ void cell_add(const struct plan_cell *plan, const struct plan_field *field,
     UNREACHABLE();
 }
 
+static void extremum_int_merge(struct cell_extremum_int *into, const struct cell_extremum_int *from,
+                               bool want_max)
+{
+    if (from->present)
+        extremum_int_add(into, from->value, want_max);
+}
+
+static void extremum_double_merge(struct cell_extremum_double *into,
+                                  const struct cell_extremum_double *from, bool want_max)
+{
+    if (from->present)
+        extremum_double_add(into, from->value, want_max);
+}
+
+static void mean_int_merge(struct cell_mean_int *into, const struct cell_mean_int *from)
+{
+    wide_int_add(&into->sum, wide_int_get(&from->sum));
+    into->count += from->count;
+}
+
+static void mean_double_merge(struct cell_mean_double *into, const struct cell_mean_double *from)
+{
+    into->sum = double_add(into->sum, from->sum);
+    into->count += from->count;
+}
+
+void cell_merge_number(enum cell_kind kind, void *into, const void *from)
+{
+    switch (kind) {
+    case CELL_COUNT:
+        *(uint64_t *)into += *(const uint64_t *)from;
+        return;
+    case CELL_SUM_INT:
+        wide_int_add(into, wide_int_get(from));
+        return;
+    case CELL_SUM_DOUBLE:
+        *(double *)into = double_add(*(double *)into, *(const double *)from);
+        return;
+    case CELL_MEAN_INT:
+        mean_int_merge(into, from);
+        return;
+    case CELL_MEAN_DOUBLE:
+        mean_double_merge(into, from);
+        return;
+    case CELL_MIN_INT:
+    case CELL_MAX_INT:
+        extremum_int_merge(into, from, kind == CELL_MAX_INT);
+        return;
+    case CELL_MIN_DOUBLE:
+    case CELL_MAX_DOUBLE:
+        extremum_double_merge(into, from, kind == CELL_MAX_DOUBLE);
+        return;
+    default:
+        UNREACHABLE();
+    }
+}
+
+void pane_cells_merge(const struct plan_paneset *plan, char *into, char *from,
+                      struct cell_memory *memory)
+{
+    for (uint32_t i = 0; i < plan->cell_count; i++) {
+        const struct plan_cell *cell = &plan->cells[i];
+        char *to = into + cell->offset;
+        char *source = from + cell->offset;
+
+        if (cell->kind == CELL_DISTINCT)
+            distinct_merge((uint64_t *)to, (uint64_t *)source, memory);
+        else if (cell->kind == CELL_HISTOGRAM)
+            histogram_merge((uint64_t *)to, (uint64_t *)source, cell->limit, memory);
+        else
+            cell_merge_number(cell->kind, to, source);
+    }
+    memset(from, 0, plan->cell_bytes);
+}
+
 void pane_cells_done(const struct plan_paneset *plan, char *pane, struct cell_memory *memory)
 {
     for (uint32_t i = 0; i < plan->cell_count; i++) {

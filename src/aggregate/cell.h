@@ -34,6 +34,17 @@ struct cell_extremum_double {
     uint64_t present;
 };
 
+/* The cells that lie in their pane as a whole. */
+union number_cell {
+    uint64_t count;
+    struct wide_int sum;
+    double sum_double;
+    struct cell_mean_int mean;
+    struct cell_mean_double mean_double;
+    struct cell_extremum_int extremum;
+    struct cell_extremum_double extremum_double;
+};
+
 static inline __int128 wide_int_get(const struct wide_int *wide)
 {
     __int128 value;
@@ -57,6 +68,15 @@ double double_add(double sum, double more);
 void cell_add(const struct plan_cell *plan, const struct plan_field *field,
               const struct field_value *value, const struct event *event, char *pane,
               struct cell_memory *memory);
+
+/* Merges a cell into another of the same kind, one of those in number_cell. */
+void cell_merge_number(enum cell_kind kind, void *into, const void *from);
+
+/* Merges the cells of one pane into those of another, for sessions that join, and empties `from`.
+ * `into` is then what it would be, had all events been added to it; beyond what is kept exactly, it
+ * stays within the kind's bound. Which of two panes is `into` makes no other difference. */
+void pane_cells_merge(const struct plan_paneset *plan, char *into, char *from,
+                      struct cell_memory *memory);
 
 /* Frees what the cells of a pane hold outside of it, and empties them. */
 void pane_cells_done(const struct plan_paneset *plan, char *pane, struct cell_memory *memory);

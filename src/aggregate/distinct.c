@@ -114,6 +114,31 @@ void distinct_done(uint64_t *cell, struct cell_memory *memory)
     *cell = 0;
 }
 
+static void cells_swap(uint64_t *a, uint64_t *b)
+{
+    uint64_t cell = *a;
+
+    *a = *b;
+    *b = cell;
+}
+
+void distinct_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory)
+{
+    if (*into == 0 || *from & TAG_SKETCH)
+        cells_swap(into, from); /* so a sketch is `into`, if there is one */
+    if (*from & TAG_HASH) {
+        distinct_add(into, *from, memory);
+    } else if (*from & TAG_SET) {
+        const struct hash_set *set = set_in(*from);
+
+        for (uint32_t i = 0; i < set->len; i++)
+            distinct_add(into, set->hashes[i], memory);
+    } else if (*from & TAG_SKETCH) {
+        hll_merge(sketch_in(*into), sketch_in(*from));
+    }
+    distinct_done(from, memory);
+}
+
 static uint32_t union_slot(const struct distinct_union *all, uint64_t hash)
 {
     uint32_t slot = (uint32_t)(hash >> 32) & (DISTINCT_UNION_SLOTS - 1);

@@ -25,6 +25,10 @@
 #define DISTINCT_UNION_SLOTS 256 /* power of two, four times what it holds */
 
 void distinct_add(uint64_t *cell, uint64_t hash, struct cell_memory *memory);
+
+/* Moves all of `from` into `into`. */
+void distinct_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory);
+
 void distinct_done(uint64_t *cell, struct cell_memory *memory);
 
 /* The union of cells, for one evaluation; kept and used again. Zeroed is empty. */

@@ -8,16 +8,7 @@ struct total {
     const struct plan_feature *feature;
     const struct plan_cell *cell;
     union {
-        uint64_t count;
-        __int128 sum;
-        double sum_double;
-        struct {
-            __int128 sum;
-            uint64_t count;
-        } mean;
-        struct cell_mean_double mean_double;
-        struct cell_extremum_int extremum;
-        struct cell_extremum_double extremum_double;
+        union number_cell number;
         struct distinct_union *distinct;
         struct histogram_sum histogram;
     };
@@ -77,7 +68,7 @@ static void total_reset(struct total *total)
     if (total->cell->kind == CELL_DISTINCT)
         distinct_union_reset(total->distinct);
     else if (total->cell->kind != CELL_HISTOGRAM) /* whose sum the last evaluation took */
-        memset(&total->mean, 0, sizeof(total->mean));
+        memset(&total->number, 0, sizeof(total->number));
 }
 
 void evaluator_begin(struct evaluator *evaluator)
@@ -86,59 +77,19 @@ void evaluator_begin(struct evaluator *evaluator)
         total_reset(&evaluator->totals[i]);
 }
 
-static void extremum_merge(struct cell_extremum_int *into, const struct cell_extremum_int *from,
-                           bool want_max)
-{
-    if (!from->present)
-        return;
-    if (!into->present || (want_max ? from->value > into->value : from->value < into->value))
-        *into = *from;
-}
-
-static void extremum_double_merge(struct cell_extremum_double *into,
-                                  const struct cell_extremum_double *from, bool want_max)
-{
-    if (!from->present)
-        return;
-    if (!into->present || (want_max ? from->value > into->value : from->value < into->value))
-        *into = *from;
-}
-
 static void total_merge(struct total *total, const char *cell)
 {
     switch (total->cell->kind) {
     case CELL_COUNT:
-        total->count += *(const uint64_t *)cell;
-        return;
     case CELL_SUM_INT:
-        total->sum += wide_int_get((const struct wide_int *)cell);
-        return;
     case CELL_SUM_DOUBLE:
-        total->sum_double = double_add(total->sum_double, *(const double *)cell);
-        return;
-    case CELL_MEAN_INT: {
-        const struct cell_mean_int *mean = (const struct cell_mean_int *)cell;
-
-        total->mean.sum += wide_int_get(&mean->sum);
-        total->mean.count += mean->count;
-        return;
-    }
-    case CELL_MEAN_DOUBLE: {
-        const struct cell_mean_double *mean = (const struct cell_mean_double *)cell;
-
-        total->mean_double.sum = double_add(total->mean_double.sum, mean->sum);
-        total->mean_double.count += mean->count;
-        return;
-    }
+    case CELL_MEAN_INT:
+    case CELL_MEAN_DOUBLE:
     case CELL_MIN_INT:
     case CELL_MAX_INT:
-        extremum_merge(&total->extremum, (const struct cell_extremum_int *)cell,
-                       total->cell->kind == CELL_MAX_INT);
-        return;
     case CELL_MIN_DOUBLE:
     case CELL_MAX_DOUBLE:
-        extremum_double_merge(&total->extremum_double, (const struct cell_extremum_double *)cell,
-                              total->cell->kind == CELL_MAX_DOUBLE);
+        cell_merge_number(total->cell->kind, &total->number, cell);
         return;
     case CELL_DISTINCT:
         distinct_union_merge(total->distinct, *(const uint64_t *)cell);
@@ -200,32 +151,34 @@ static struct row_value total_value(struct total *total, const struct intern *in
 {
     static const struct row_value null = {.type = ROW_NULL};
     const struct plan_feature *feature = total->feature;
+    const union number_cell *number = &total->number;
 
     switch (total->cell->kind) {
     case CELL_COUNT:
-        return (struct row_value){.type = ROW_INT, .i = (int64_t)total->count};
+        return (struct row_value){.type = ROW_INT, .i = (int64_t)number->count};
     case CELL_SUM_INT:
-        return number_value(feature, saturate(total->sum, saturated));
+        return number_value(feature, saturate(wide_int_get(&number->sum), saturated));
     case CELL_SUM_DOUBLE:
-        return (struct row_value){.type = ROW_DOUBLE, .d = total->sum_double};
+        return (struct row_value){.type = ROW_DOUBLE, .d = number->sum_double};
     case CELL_MEAN_INT:
-        if (total->mean.count == 0)
+        if (number->mean.count == 0)
             return null;
-        return (struct row_value){.type = ROW_DOUBLE,
-                                  .d = mean_of(total->mean.sum, total->mean.count, feature->scale)};
+        return (struct row_value){
+            .type = ROW_DOUBLE,
+            .d = mean_of(wide_int_get(&number->mean.sum), number->mean.count, feature->scale)};
     case CELL_MEAN_DOUBLE:
-        if (total->mean_double.count == 0)
+        if (number->mean_double.count == 0)
             return null;
         return (struct row_value){.type = ROW_DOUBLE,
-                                  .d = total->mean_double.sum / (double)total->mean_double.count};
+                                  .d = number->mean_double.sum / (double)number->mean_double.count};
     case CELL_MIN_INT:
     case CELL_MAX_INT:
-        return total->extremum.present ? number_value(feature, total->extremum.value) : null;
+        return number->extremum.present ? number_value(feature, number->extremum.value) : null;
     case CELL_MIN_DOUBLE:
     case CELL_MAX_DOUBLE:
-        if (!total->extremum_double.present)
+        if (!number->extremum_double.present)
             return null;
-        return (struct row_value){.type = ROW_DOUBLE, .d = total->extremum_double.value};
+        return (struct row_value){.type = ROW_DOUBLE, .d = number->extremum_double.value};
     case CELL_DISTINCT:
         return (struct row_value){.type = ROW_INT, .i = distinct_union_count(total->distinct)};
     case CELL_HISTOGRAM:

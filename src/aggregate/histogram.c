@@ -48,6 +48,11 @@ static uint64_t count_in(uint64_t entry)
     return entry & COUNT_MAX;
 }
 
+static uint32_t cell_len(uint64_t cell)
+{
+    return !cell ? 0 : is_entry(cell) ? 1 : table_in(cell)->len;
+}
+
 static void entry_count_one(uint64_t *entry)
 {
     if (count_in(*entry) < COUNT_MAX)
@@ -113,8 +118,8 @@ static struct table *become_table(uint64_t *cell, struct cell_memory *memory)
 static void add_new(uint64_t *cell, struct slice value, uint64_t hash, uint32_t limit,
                     struct cell_memory *memory)
 {
-    uint32_t len = !*cell ? 0 : is_entry(*cell) ? 1 : table_in(*cell)->len;
-    uint32_t number = len < limit ? intern_take(memory->intern, value, hash) : INTERN_NONE;
+    uint32_t number = cell_len(*cell) < limit ? intern_take(memory->intern, value, hash)
+                                              : INTERN_NONE;
 
     if (!*cell && number != INTERN_NONE) {
         *cell = entry_of(number, 1);
@@ -145,6 +150,54 @@ void histogram_add(uint64_t *cell, struct slice value, uint32_t limit, struct ce
         }
     }
     add_new(cell, value, hash, limit, memory);
+}
+
+/* An entry of another cell, with the reference that it holds. */
+static void take_entry(uint64_t *cell, uint64_t entry, uint32_t limit, struct cell_memory *memory)
+{
+    struct table *table = is_entry(*cell) ? become_table(cell, memory) : table_in(*cell);
+    uint64_t *own = table_slot(table, number_in(entry));
+
+    if (*own) {
+        *own = entry_of(number_in(entry), MIN(count_in(*own) + count_in(entry), COUNT_MAX));
+    } else if (table->len < limit) {
+        table = table_with_room(table, memory);
+        *cell = (uint64_t)(uintptr_t)table;
+        table_put(table, entry);
+        return;
+    } else {
+        table->other += count_in(entry);
+    }
+    intern_drop(memory->intern, number_in(entry));
+}
+
+static void cells_swap(uint64_t *a, uint64_t *b)
+{
+    uint64_t cell = *a;
+
+    *a = *b;
+    *b = cell;
+}
+
+void histogram_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_memory *memory)
+{
+    if (cell_len(*from) > cell_len(*into) || !*into)
+        cells_swap(into, from);
+    if (is_entry(*from)) {
+        take_entry(into, *from, limit, memory);
+    } else if (*from) {
+        struct table *table = table_in(*from);
+
+        for (uint32_t i = 0; i < table->cap; i++) {
+            if (table->entries[i])
+                take_entry(into, table->entries[i], limit, memory);
+        }
+        if (is_entry(*into)) /* and the other one had no entries */
+            become_table(into, memory);
+        table_in(*into)->other += table->other;
+        cell_memory_free(memory, table, table_bytes(table->cap));
+    }
+    *from = 0;
 }
 
 void histogram_done(uint64_t *cell, struct cell_memory *memory)

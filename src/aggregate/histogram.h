@@ -16,6 +16,10 @@
 #include "base/buf.h"
 
 void histogram_add(uint64_t *cell, struct slice value, uint32_t limit, struct cell_memory *memory);
+
+/* Moves all of `from` into `into`; beyond `limit` values, into the others. */
+void histogram_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_memory *memory);
+
 void histogram_done(uint64_t *cell, struct cell_memory *memory);
 
 struct histogram_count {

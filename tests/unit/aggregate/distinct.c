@@ -51,6 +51,18 @@ static void cells_done(struct cell_bench *bench, uint64_t *cells, size_t count)
     }
 }
 
+/* Some cells into others, any of them empty. */
+static void merge_some(uint64_t *cells, size_t count, struct cell_memory *memory)
+{
+    for (uint64_t merges = random_below(count); merges > 0; merges--) {
+        size_t into = random_below(count);
+        size_t from = (into + 1 + random_below(count - 1)) % count;
+
+        distinct_merge(&cells[into], &cells[from], memory);
+        ENSURE(cells[from] == 0);
+    }
+}
+
 static void is_exact_to_64_values_in_any_panes(void **state)
 {
     uint64_t values[DISTINCT_EXACT_MAX * 3];
@@ -70,7 +82,9 @@ static void is_exact_to_64_values_in_any_panes(void **state)
         ENSURE_INT(count_of(cells, panes), wanted);
         shuffle(cells, panes);
         ENSURE_INT(count_of(cells, panes), wanted);
-        cells_done(&bench, cells, panes);
+        merge_some(cells, PANES, &bench.memory);
+        ENSURE_INT(count_of(cells, PANES), wanted);
+        cells_done(&bench, cells, PANES);
         ENSURE_INT(bench.memory.bytes, 0);
     }
     cell_bench_done(&bench);
@@ -100,6 +114,8 @@ static void beyond_64_the_panes_make_no_difference(void **state)
 
         ENSURE_INT(count_of(cells, PANES), one);
         ENSURE_INT(count_of(cells, PANES + 1), one);
+        merge_some(cells, PANES, &bench.memory);
+        ENSURE_INT(count_of(cells, PANES), one);
         ENSURE(fabs((double)one - (double)wanted) < 0.1 * (double)wanted);
         cells_done(&bench, cells, PANES + 1);
     }

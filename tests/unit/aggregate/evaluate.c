@@ -340,6 +340,20 @@ static void add_event(const struct plan_source *source, const struct kept_event 
     }
 }
 
+/* As sessions that join: whatever has been merged, the features are those of all events. */
+static void merge_some(const struct plan_paneset *paneset, char *const *panes,
+                       struct cell_memory *memory)
+{
+    for (uint64_t merges = random_below(PANES); merges > 0; merges--) {
+        size_t into = random_below(PANES);
+        size_t from = (into + 1 + random_below(PANES - 1)) % PANES;
+
+        pane_cells_merge(paneset, panes[into], panes[from], memory);
+        for (uint32_t i = 0; i < paneset->cell_bytes; i++)
+            ENSURE(panes[from][i] == 0);
+    }
+}
+
 static void check_window(struct evaluator *evaluator, const struct plan *plan, bool pooled,
                          char *const *panes)
 {
@@ -369,6 +383,8 @@ static void check_case(struct evaluator *evaluator, struct plan *plan, struct ce
     for (size_t i = 0; i < event_count; i++) {
         random_event(&events[i], pooled, bits);
         add_event(&plan->sources[0], &events[i], panes[random_below(PANES)], &bench->memory);
+        if (random_chance(2))
+            merge_some(paneset, panes, &bench->memory);
     }
     check_window(evaluator, plan, pooled, panes);
     for (int i = 0; i < PANES; i++) {

@@ -47,6 +47,18 @@ static void add_one(uint64_t *cell, size_t value, uint32_t limit, struct cell_me
     model.total++;
 }
 
+/* Some cells into others, any of them empty. */
+static void merge_some(uint64_t *cells, uint32_t limit, struct cell_memory *memory)
+{
+    for (uint64_t merges = random_below(PANES); merges > 0; merges--) {
+        size_t into = random_below(PANES);
+        size_t from = (into + 1 + random_below(PANES - 1)) % PANES;
+
+        histogram_merge(&cells[into], &cells[from], limit, memory);
+        ENSURE(cells[from] == 0);
+    }
+}
+
 static void check_order(const struct json_value *map)
 {
     for (size_t i = 1; i < map->count; i++)
@@ -130,10 +142,13 @@ static void counts_are_exact_to_the_limit_and_add_up_beyond(void **state)
 
         cell_bench_init(&bench);
         model_init();
-        for (uint64_t adds = random_below(600); adds > 0; adds--)
+        for (uint64_t adds = random_below(600); adds > 0; adds--) {
             add_one(&cells[random_below(PANES)],
                     random_below(random_chance(50) ? values : (values + 3) / 4), limit,
                     &bench.memory);
+            if (random_chance(1))
+                merge_some(cells, limit, &bench.memory);
+        }
         struct json_value *map = map_of(cells, PANES, limit, &bench, &text);
         struct json_value *second = map_of(cells, PANES, limit, &bench, &again);
 
@@ -235,6 +250,15 @@ static void counts_stop_at_their_end(void **state)
     histogram_sum_merge(&window, cell);
     histogram_sum_take_json(&window, 4, &bench.intern, &text);
     assert_string_equal(buf_string(&text), "{\"a\":137438953470}");
+
+    uint64_t more = 0;
+    histogram_add(&more, SLICE_LITERAL("a"), 4, &bench.memory);
+    histogram_add(&more, SLICE_LITERAL("b"), 4, &bench.memory);
+    histogram_merge(&cell, &more, 4, &bench.memory);
+    histogram_sum_merge(&window, cell);
+    buf_reset(&text);
+    histogram_sum_take_json(&window, 4, &bench.intern, &text);
+    assert_string_equal(buf_string(&text), "{\"a\":68719476735,\"b\":1}");
     histogram_done(&cell, &bench.memory);
     buf_free(&text);
     cell_bench_done(&bench);
