@@ -30,6 +30,8 @@ struct field_value {
 
 _Static_assert(sizeof(struct field_value) == 16, "two to a quarter of a cache line");
 
+struct record;
+
 struct event {
     int64_t time_ms;      /* event time, 0 .. EVENT_TIME_MAX_MS */
     int64_t watermark_ms; /* its partition's watermark just before it, or WATERMARK_NONE */
@@ -41,6 +43,7 @@ struct event {
     struct slice key;   /* the entity's key as a string, not empty */
     int32_t partition;
     const struct field_value *fields; /* by field number of the source */
+    const struct record *record;      /* set if only the key's sessions tell whether it is late */
 };
 
 #endif

@@ -60,6 +60,11 @@ static uint64_t source_events(const struct source_stats *stats)
     return counter_get(&stats->events);
 }
 
+static uint64_t source_duplicates(const struct source_stats *stats)
+{
+    return counter_get(&stats->duplicates);
+}
+
 static uint64_t source_backwards(const struct source_stats *stats)
 {
     return counter_get(&stats->backwards);
@@ -84,9 +89,13 @@ static const struct {
     enum metric_family family;
     source_reader *read;
 } source_families[] = {
-    {FAMILY_RECORDS, source_records},         {FAMILY_RECORD_BYTES, source_bytes},
-    {FAMILY_EVENTS, source_events},           {FAMILY_BACKWARDS, source_backwards},
-    {FAMILY_READ_ERRORS, source_read_errors}, {FAMILY_KEYS, source_keys},
+    {FAMILY_RECORDS, source_records},
+    {FAMILY_RECORD_BYTES, source_bytes},
+    {FAMILY_EVENTS, source_events},
+    {FAMILY_BACKWARDS, source_backwards},
+    {FAMILY_DUPLICATES, source_duplicates},
+    {FAMILY_READ_ERRORS, source_read_errors},
+    {FAMILY_KEYS, source_keys},
     {FAMILY_STATE_BYTES, source_state_bytes},
 };
 

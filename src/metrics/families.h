@@ -18,6 +18,8 @@
       "Records that are no event, by reason")                                                      \
     X(LATE, "freshet_late_events_total", COUNTER, "shard source reason",                           \
       "Events that came too late for every view")                                                  \
+    X(DUPLICATES, "freshet_duplicate_events_total", COUNTER, "shard source",                       \
+      "Events that `dedup:` dropped")                                                              \
     X(BACKWARDS, "freshet_events_backwards_total", COUNTER, "shard source",                        \
       "Events older than the newest of their partition")                                           \
     X(READ_ERRORS, "freshet_read_errors_total", COUNTER, "shard source",                           \

@@ -150,20 +150,20 @@ static bool reject_send(struct shard *shard, uint32_t source, const struct recor
     return true;
 }
 
-static bool late_send(struct shard *shard, const struct partition *partition,
-                      const struct record *record, bool is_late)
+bool late_send(struct shard *shard, uint32_t source, const struct record *record,
+               int64_t watermark_ms, bool is_late)
 {
-    const struct plan_source *plan = &shard->plan->sources[partition->source];
-    struct source_stats *stats = &shard->stats.sources[partition->source];
+    const struct plan_source *plan = &shard->plan->sources[source];
+    struct source_stats *stats = &shard->stats.sources[source];
     struct side_record side = {
         .kind = SIDE_LATE,
         .topic = plan->topic,
         .record = record,
         .error = is_late ? "late" : "released",
-        .watermark_ms = partition->watermark_ms,
+        .watermark_ms = watermark_ms,
     };
 
-    if (side_output_send(shard->fleet->side, partition->source, &side, &shard->side_text))
+    if (side_output_send(shard->fleet->side, source, &side, &shard->side_text))
         return false;
     counter_add(is_late ? &stats->late : &stats->released, 1);
     for (uint32_t i = 0; i < plan->view_count; i++) {
@@ -185,7 +185,9 @@ static void late_count(struct shard *shard, const struct plan_source *plan,
     for (uint32_t i = 0; i < plan->view_count; i++) {
         const struct plan_view *view = &shard->plan->views[plan->views[i]];
 
-        if (is_late(view, lateness_ms, event->time_ms, event->watermark_ms))
+        /* The keyspace counts for sessions: it knows those that the event may join. */
+        if (view->window != WINDOW_SESSION &&
+            is_late(view, lateness_ms, event->time_ms, event->watermark_ms))
             counter_add(&shard->stats.views[view->number].late, 1);
     }
 }
@@ -215,14 +217,19 @@ static bool record_decode(struct shard *shard, const struct fetched *fetched)
 
         event->watermark_ms = partition->watermark_ms;
         event->fetched_ns = shard->batch.polled_ns;
-        if (is_late_for_all(shard->plan, plan, event->time_ms, closing_ms)) {
-            bool by_watermark = is_late_for_all(shard->plan, plan, event->time_ms,
-                                                partition->watermark_ms);
+        enum lateness lateness = lateness_of(shard->plan, plan, event->time_ms, closing_ms);
 
-            if (!late_send(shard, partition, &fetched->record, by_watermark))
+        event->record = lateness == LATE_UNDECIDED ? &fetched->record : NULL;
+        if (lateness == LATE_FOR_ALL) {
+            bool by_watermark = lateness_of(shard->plan, plan, event->time_ms,
+                                            partition->watermark_ms) == LATE_FOR_ALL;
+
+            if (!late_send(shard, partition->source, &fetched->record, partition->watermark_ms,
+                           by_watermark))
                 return false;
         } else {
-            late_count(shard, plan, event);
+            if (lateness == LATE_FOR_NONE)
+                late_count(shard, plan, event);
             run->count++;
         }
         partition_saw(shard, partition, event->time_ms);

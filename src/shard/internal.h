@@ -160,6 +160,11 @@ bool ingest_run(struct shard *shard);
 /* Applies what other shards have sent. True if something is left. */
 bool ingest_mail(struct shard *shard);
 
+/* Sends an event that no view takes aside: late, or (not `is_late`) older than the state that is
+ * kept. False if the side output is full. */
+bool late_send(struct shard *shard, uint32_t source, const struct record *record,
+               int64_t watermark_ms, bool is_late);
+
 /* partitions.c */
 
 /* The keyspaces of shuffled sources, and the lists of partitions. */

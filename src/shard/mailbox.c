@@ -1,5 +1,7 @@
 #include "shard/mailbox.h"
 
+#include "freshet/source.h"
+
 #define BLOCKS      4
 #define BLOCK_BYTES ((size_t)32 * 1024)
 
@@ -91,13 +93,33 @@ static const char *put_bytes(char **to, const char *bytes, size_t len)
     return copy;
 }
 
+static size_t record_bytes(const struct record *record)
+{
+    return record ? align8(sizeof(*record) + record->key.len + record->value.len) : 0;
+}
+
+static const struct record *put_record(char *to, const struct record *record)
+{
+    struct record *copy = (struct record *)to;
+
+    if (!record)
+        return NULL;
+    *copy = *record;
+    to += sizeof(*record);
+    if (record->key.data)
+        copy->key.data = put_bytes(&to, record->key.data, record->key.len);
+    if (record->value.data)
+        copy->value.data = put_bytes(&to, record->value.data, record->value.len);
+    return copy;
+}
+
 bool mailbox_put_event(struct mailbox *mailbox, const struct plan *plan, uint32_t source,
                        const struct event *event)
 {
     const struct plan_source *from = &plan->sources[source];
     size_t fields_bytes = from->field_count * sizeof(struct field_value);
     size_t bytes = align8(sizeof(struct mail_item) + sizeof(struct event) + fields_bytes +
-                          strings_bytes(from, event));
+                          record_bytes(event->record) + strings_bytes(from, event));
     struct mail_item *item = item_begin(mailbox, bytes);
 
     if (!item)
@@ -109,6 +131,8 @@ bool mailbox_put_event(struct mailbox *mailbox, const struct plan *plan, uint32_
 
     *copy = *event;
     copy->fields = fields;
+    copy->record = put_record(strings, event->record);
+    strings += record_bytes(event->record);
     copy->key.data = put_bytes(&strings, event->key.data, event->key.len);
     memcpy(fields, event->fields, fields_bytes);
     for (uint32_t i = 0; i < from->field_count; i++) {

@@ -27,6 +27,11 @@ static void on_release(void *context, void **slot)
     redis_sink_release(shard->redis, slot);
 }
 
+static bool on_late(void *context, uint32_t source, const struct event *event, bool by_watermark)
+{
+    return late_send(context, source, event->record, event->watermark_ms, by_watermark);
+}
+
 static struct keyspace *keyspace_for(struct shard *shard, uint32_t source)
 {
     const struct plan_source *plan = &shard->plan->sources[source];
@@ -38,7 +43,11 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
         shard->plan, source, &shard->arena, &shard->intern, stats,
-        (struct keyspace_output){.row = on_row, .release = on_release, .context = shard});
+        (struct keyspace_output){.row = on_row,
+                                 .release = on_release,
+                                 .late = on_late,
+                                 .duplicates = &shard->stats.sources[source].duplicates,
+                                 .context = shard});
     free(stats);
     return keyspace;
 }

@@ -14,9 +14,10 @@ struct source_stats {
     struct counter bytes;  /* of record values */
     struct counter events; /* decoded */
     struct counter dead[REJECT_REASON_COUNT];
-    struct counter late;      /* for every view */
-    struct counter released;  /* older than all state that is kept */
-    struct counter backwards; /* events older than the newest of their partition */
+    struct counter late;       /* for every view */
+    struct counter released;   /* older than all state that is kept */
+    struct counter duplicates; /* dropped by `dedup:` */
+    struct counter backwards;  /* events older than the newest of their partition */
     struct counter read_errors;
     struct gauge keys;
     struct gauge state_bytes;

@@ -5,7 +5,9 @@
 void panes_layout_init(struct panes_layout *layout, const struct plan_paneset *plan, bool split,
                        struct arena *arena, struct intern *intern)
 {
-    uint32_t header_bytes = split ? 2 * sizeof(int64_t) : sizeof(int64_t);
+    uint32_t header_bytes = plan->kind != PANES_SLIDES ? sizeof(struct session)
+                            : split                    ? 2 * sizeof(int64_t)
+                                                       : sizeof(int64_t);
 
     *layout = (struct panes_layout){
         .plan = plan,
@@ -61,8 +63,7 @@ static void make_room(struct panes_layout *layout, struct panes *panes)
     panes->cap = cap;
 }
 
-static char *entry_insert(struct panes_layout *layout, struct panes *panes, uint32_t at,
-                          int64_t index, int64_t first_window)
+char *panes_insert(struct panes_layout *layout, struct panes *panes, uint32_t at, int64_t index)
 {
     make_room(layout, panes);
 
@@ -70,9 +71,7 @@ static char *entry_insert(struct panes_layout *layout, struct panes *panes, uint
     memmove(entry + layout->entry_bytes, entry, (size_t)(panes->count - at) * layout->entry_bytes);
     panes->count++;
     memset(entry, 0, layout->entry_bytes);
-    ((int64_t *)entry)[0] = index;
-    if (layout->split)
-        ((int64_t *)entry)[1] = first_window;
+    *(int64_t *)entry = index;
     return entry;
 }
 
@@ -91,7 +90,30 @@ char *panes_touch(struct panes_layout *layout, struct panes *panes, int64_t inde
             return entry;
     }
     *ret_is_new = true;
-    return entry_insert(layout, panes, at, index, first_window);
+
+    char *entry = panes_insert(layout, panes, at, index);
+    if (layout->split)
+        ((int64_t *)entry)[1] = first_window;
+    return entry;
+}
+
+static void free_if_empty(struct panes_layout *layout, struct panes *panes)
+{
+    if (panes->count > 0)
+        return;
+    cell_memory_free(&layout->memory, panes->entries, (size_t)panes->cap * layout->entry_bytes);
+    panes->entries = NULL;
+    panes->head = panes->cap = 0;
+}
+
+void panes_remove(struct panes_layout *layout, struct panes *panes, uint32_t at)
+{
+    char *entry = panes_entry(layout, panes, at);
+
+    pane_cells_done(layout->plan, pane_cells(layout, entry), &layout->memory);
+    panes->count--;
+    memmove(entry, entry + layout->entry_bytes, (size_t)(panes->count - at) * layout->entry_bytes);
+    free_if_empty(layout, panes);
 }
 
 void panes_drop(struct panes_layout *layout, struct panes *panes, uint32_t count)
@@ -104,9 +126,5 @@ void panes_drop(struct panes_layout *layout, struct panes *panes, uint32_t count
     }
     panes->head += count;
     panes->count -= count;
-    if (panes->count == 0) {
-        cell_memory_free(&layout->memory, panes->entries, (size_t)panes->cap * layout->entry_bytes);
-        panes->entries = NULL;
-        panes->head = panes->cap = 0;
-    }
+    free_if_empty(layout, panes);
 }

@@ -3,6 +3,9 @@
  *   entries   [ . . | p 12: cells | p 15: cells | p 16: cells | . . ]
  *                    ^head                          head + count^
  *
+ * Of a paneset of slides an entry is a pane, numbered as in window/slides.h; of sessions it is a
+ * session, by the time of its first event; of lifetimes there is at most one.
+ *
  * Only panes that hold an event take room, so a key costs what it has seen, whatever the number of
  * slides in a window. New panes mostly come at the end and old ones go at the front.
  *
@@ -23,9 +26,18 @@
 struct panes_layout {
     const struct plan_paneset *plan;
     bool split;
-    uint32_t header_bytes; /* before the cells: 8, split 16 */
+    uint32_t header_bytes; /* before the cells: 8, split 16, struct session 24 */
     uint32_t entry_bytes;
     struct cell_memory memory;
+};
+
+/* What stands before the cells of a session, or of a lifetime. */
+struct session {
+    int64_t start_ms;  /* of its first event; the entry's index */
+    int64_t last_ms;   /* of its last one */
+    uint32_t revision; /* of its last row */
+    bool has_fired;    /* the clock has reached its end */
+    bool is_due;       /* it fired early: once more when the watermark reaches its end */
 };
 
 struct panes {
@@ -58,6 +70,12 @@ static inline int64_t pane_first_window(const struct panes_layout *layout, const
     return layout->split ? ((const int64_t *)entry)[1] : pane_index(entry) + 1;
 }
 
+static inline struct session *session_at(const struct panes_layout *layout,
+                                         const struct panes *panes, uint32_t at)
+{
+    return (struct session *)panes_entry(layout, panes, at);
+}
+
 static inline char *pane_cells(const struct panes_layout *layout, char *entry)
 {
     return entry + layout->header_bytes;
@@ -69,6 +87,12 @@ uint32_t panes_before(const struct panes_layout *layout, const struct panes *pan
 /* The entry for pane and first window, made with empty cells if there is none. Moves entries. */
 char *panes_touch(struct panes_layout *layout, struct panes *panes, int64_t index,
                   int64_t first_window, bool *ret_is_new);
+
+/* A new entry with empty cells and all else zero, before the one at place `at`. Moves entries. */
+char *panes_insert(struct panes_layout *layout, struct panes *panes, uint32_t at, int64_t index);
+
+/* Takes one entry out. */
+void panes_remove(struct panes_layout *layout, struct panes *panes, uint32_t at);
 
 /* Drops the first `count` entries. */
 void panes_drop(struct panes_layout *layout, struct panes *panes, uint32_t count);

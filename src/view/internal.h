@@ -4,6 +4,7 @@
 
 #include "aggregate/evaluate.h"
 #include "state/calendar.h"
+#include "state/ids.h"
 #include "state/panes.h"
 #include "view/keyspace.h"
 #include "window/slides.h"
@@ -25,12 +26,15 @@ struct amendments {
 
 /* One key's progress in one view. */
 struct view_state {
-    int64_t fired; /* all windows up to this boundary have fired */
+    /* Slides: all windows up to this boundary have fired. Sessions: the end of the last one that
+     * ran out. */
+    int64_t fired;
     union {
         struct amendments *amendments; /* on_close: NULL mostly */
         struct {
             int64_t newest_ms; /* on_update: of the events that entered, or WATERMARK_NONE */
-            int64_t end_ms;    /* of the last row, or WATERMARK_NONE */
+            int64_t start_ms;  /* of the last row, or WATERMARK_NONE */
+            int64_t end_ms;
             uint32_t revision;
         } last;
     };
@@ -72,6 +76,7 @@ struct keyspace {
     struct calendar free;   /* by release_ms: keys that no window may need any more */
     struct paneset *panesets;
     struct view *views;
+    struct ids *ids;           /* for `dedup:`, or NULL */
     bool is_finishing;         /* end of a bounded run: only windows with events, none online */
     uint32_t finish_next;      /* the record that is finished next */
     bool must_stop;            /* the output is full */
@@ -117,6 +122,7 @@ struct row_facts {
     int64_t end_ms;
     uint32_t revision;
     bool empty;
+    bool retracted;
     const struct row_value *values;
 };
 
@@ -136,6 +142,14 @@ static inline bool entry_counts(const struct subject *subject, const char *entry
 const struct row_value *values_of(const struct subject *subject, struct evaluator *evaluator,
                                   int64_t first, int64_t end);
 
+/* Of one pane's cells; NULL: of none. */
+const struct row_value *values_of_cells(const struct subject *subject, struct evaluator *evaluator,
+                                        const char *cells);
+
+/* An event into the cells of its pane. */
+void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *cells,
+              const struct event *event);
+
 /* Where an event entered a paneset. */
 struct entry {
     int64_t pane;
@@ -143,8 +157,15 @@ struct entry {
     bool is_new;          /* no event with the same pane and first window was there */
 };
 
-/* Looks at the key again when the clock reaches the boundary. */
-void due_at(const struct subject *subject, int64_t boundary);
+/* The keyspace's times as one event, or one visit, sees them. */
+struct instant {
+    int64_t watermark_ms;
+    int64_t clock_ms;
+    int64_t closing_ms; /* what windows are closed by */
+};
+
+/* Looks at the key again when the clock reaches the time. */
+void due_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
 
 /* Looks at the key's amendments again when the watermark reaches the window's end, or it closes. */
 void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
@@ -157,7 +178,41 @@ void on_close_entered(const struct subject *subject, const struct entry *entry,
 void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t release_ms);
 void on_close_done(const struct subject *subject);
 
+/* slides.c: tumbling and sliding windows */
+void due_at_boundary(const struct subject *subject, int64_t boundary);
+void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                   const struct event *event, const struct instant *now);
+void slides_catch_up(struct keyspace *keyspace, struct key_head *key, uint32_t view,
+                     const struct instant *now);
+void slides_finish(struct keyspace *keyspace, struct key_head *key, uint32_t view);
+void slides_release(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
+int64_t slides_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
+                               uint32_t paneset, const struct panes *panes);
+
+/* sessions.c */
+bool sessions_are_late(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                       int64_t time_ms, int64_t closing_ms);
+void sessions_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                     const struct event *event, const struct instant *now);
+void sessions_catch_up(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                       const struct instant *now);
+void sessions_amend(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                    int64_t watermark_ms);
+void sessions_release(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
+int64_t sessions_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
+                                 uint32_t paneset, const struct panes *panes);
+void sessions_finish(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
+
+/* lifetime.c */
+void lifetime_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                     const struct event *event, const struct instant *now);
+void lifetime_release(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
+int64_t lifetime_needed_until_ms(const struct keyspace *keyspace, const struct panes *panes,
+                                 uint32_t paneset);
+
 /* on_update.c */
+void on_update_emit(const struct subject *subject, int64_t start_ms, int64_t end_ms, bool empty,
+                    const struct row_value *values);
 int64_t on_update_next(const struct subject *subject);
 void on_update_fire(const struct subject *subject, int64_t boundary);
 void on_update_entered(const struct subject *subject, int64_t pane, int64_t time_ms);

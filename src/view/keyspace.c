@@ -4,12 +4,6 @@
 
 #define BATCH 32 /* events whose look-ups are under way together */
 
-/* The keyspace's times as one event, or one visit, sees them. */
-struct instant {
-    int64_t watermark_ms;
-    int64_t clock_ms;
-};
-
 static bool views_differ_in_size(const struct keyspace *keyspace, uint32_t paneset)
 {
     const struct plan_source *source = keyspace->source;
@@ -53,6 +47,8 @@ static void panesets_init(struct keyspace *keyspace, struct intern *intern)
         bool split = (!source->aligned && plan->panes_max > 1) || views_differ_in_size(keyspace, i);
 
         panes_layout_init(&paneset->layout, plan, split, keyspace->arena, intern);
+        if (plan->kind != PANES_SLIDES)
+            continue;
         paneset->slides = slides_of(plan->slide_ms, plan->offset_ms);
         paneset->clock_slides = paneset->slides;
         paneset->closed_slides = paneset->slides;
@@ -80,7 +76,7 @@ static void views_init(struct keyspace *keyspace, const struct intern *intern,
             .stats = stats[i],
         };
         keyspace->lag_max_ms = MAX(keyspace->lag_max_ms,
-                                   plan->size_ms + source->allowed_lateness_ms);
+                                   MAX(plan->size_ms, plan->gap_ms) + source->allowed_lateness_ms);
     }
 }
 
@@ -106,6 +102,8 @@ struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struc
     key_table_init(&keyspace->table, arena,
                    keyspace->states_offset +
                        keyspace->source->view_count * sizeof(struct view_state));
+    if (keyspace->source->dedup_field != PLAN_NONE)
+        keyspace->ids = ids_create(keyspace->source, keyspace->lag_max_ms, arena);
     calendar_init(&keyspace->due, arena);
     calendar_init(&keyspace->amend, arena);
     calendar_init(&keyspace->free, arena);
@@ -117,7 +115,8 @@ static void key_drop(struct keyspace *keyspace, struct key_head *key)
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
 
-        if (!subject.view->plan->on_update)
+        if (subject.view->paneset->layout.plan->kind == PANES_SLIDES &&
+            !subject.view->plan->on_update)
             on_close_done(&subject);
     }
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
@@ -141,6 +140,7 @@ void keyspace_free(struct keyspace *keyspace)
             key_drop(keyspace, key);
     }
     key_table_done(&keyspace->table);
+    ids_free(keyspace->ids);
     calendar_done(&keyspace->due);
     calendar_done(&keyspace->amend);
     calendar_done(&keyspace->free);
@@ -164,7 +164,8 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         .window_end_ms = facts->end_ms,
         .revision = facts->revision,
         .empty = facts->empty,
-        .online = !keyspace->is_finishing,
+        .retracted = facts->retracted,
+        .online = !keyspace->is_finishing && !facts->retracted,
         .record_ms = cause ? cause->record_ms : -1,
         .fetched_ns = cause ? cause->fetched_ns : 0,
         .values = facts->values,
@@ -202,14 +203,27 @@ const struct row_value *values_of(const struct subject *subject, struct evaluato
     return values;
 }
 
-void due_at(const struct subject *subject, int64_t boundary)
+const struct row_value *values_of_cells(const struct subject *subject, struct evaluator *evaluator,
+                                        const char *cells)
 {
-    int64_t time_ms = slides_boundary_ms(&subject->view->paneset->slides, boundary);
+    uint64_t saturated = 0;
 
-    if (time_ms >= subject->key->due_ms)
+    evaluator_begin(evaluator);
+    if (cells)
+        evaluator_add(evaluator, cells);
+
+    const struct row_value *values = evaluator_finish(evaluator, &saturated);
+    if (saturated)
+        counter_add(&subject->view->stats->saturated, saturated);
+    return values;
+}
+
+void due_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+{
+    if (time_ms >= key->due_ms)
         return;
-    subject->key->due_ms = time_ms;
-    calendar_add(&subject->keyspace->due, time_ms, subject->key->number);
+    key->due_ms = time_ms;
+    calendar_add(&keyspace->due, time_ms, key->number);
 }
 
 void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
@@ -228,71 +242,59 @@ static void free_at(struct keyspace *keyspace, struct key_head *key, int64_t tim
     calendar_add(&keyspace->free, time_ms, key->number);
 }
 
-static int64_t next_boundary(const struct subject *subject)
+static enum paneset_kind kind_of(const struct keyspace *keyspace, uint32_t paneset)
 {
-    return subject->view->plan->on_update ? on_update_next(subject) : on_close_next(subject);
-}
-
-static void fire_boundary(const struct subject *subject, int64_t boundary)
-{
-    if (subject->view->plan->on_update)
-        on_update_fire(subject, boundary);
-    else
-        on_close_fire(subject, boundary);
-}
-
-/* A window is closed when watermark >= its end + allowed lateness. The last closed boundary. */
-static int64_t last_closed(struct paneset *paneset, int64_t watermark_ms, int64_t lateness_ms)
-{
-    return slides_index(&paneset->closed_slides, watermark_ms - lateness_ms);
+    return keyspace->panesets[paneset].layout.plan->kind;
 }
 
 /* Frees the panes whose windows are all closed, and have fired. */
 static void panes_release(struct keyspace *keyspace, struct key_head *key)
 {
-    int64_t lateness_ms = keyspace->source->allowed_lateness_ms;
-
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
-        struct paneset *paneset = &keyspace->panesets[i];
-        struct panes *panes = key_panes(keyspace, key, i);
-
-        if (panes->count == 0)
+        if (key_panes(keyspace, key, i)->count == 0)
             continue;
-        int64_t closed = last_closed(paneset, keyspace->release_ms, lateness_ms);
-        uint32_t count = panes_before(&paneset->layout, panes, closed - paneset->keep + 1);
-
-        if (count > 0)
-            panes_drop(&paneset->layout, panes, count);
+        switch (kind_of(keyspace, i)) {
+        case PANES_SLIDES:
+            slides_release(keyspace, key, i);
+            break;
+        case PANES_SESSIONS:
+            sessions_release(keyspace, key, i);
+            break;
+        case PANES_LIFETIME:
+            lifetime_release(keyspace, key, i);
+            break;
+        }
     }
 }
 
-/* When the panes of a key for which nothing is due can be freed, then the key itself: the window
- * behind its last one, which may have had the empty row, is closed by then too. */
+static int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
+                                       uint32_t number, const struct panes *panes)
+{
+    switch (kind_of(keyspace, number)) {
+    case PANES_SLIDES:
+        return slides_needed_until_ms(keyspace, key, number, panes);
+    case PANES_SESSIONS:
+        return sessions_needed_until_ms(keyspace, key, number, panes);
+    case PANES_LIFETIME:
+        return lifetime_needed_until_ms(keyspace, panes, number);
+    }
+    UNREACHABLE();
+}
+
+/* When panes of a key for which nothing is due can be freed; if it has none, when the key can. */
 static int64_t needed_until_ms(struct keyspace *keyspace, struct key_head *key)
 {
-    int64_t lateness_ms = keyspace->source->allowed_lateness_ms;
     int64_t until_ms = key->newest_ms + keyspace->plan->state.ttl_ms;
 
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
-        struct paneset *paneset = &keyspace->panesets[i];
         const struct panes *panes = key_panes(keyspace, key, i);
-        int64_t last;
+        int64_t needed_ms = paneset_needed_until_ms(keyspace, key, i, panes);
 
-        if (panes->count > 0) {
-            last = pane_index(panes_entry(&paneset->layout, panes, panes->count - 1));
-            return slides_boundary_ms(&paneset->slides, last + paneset->keep) + lateness_ms;
-        }
-        last = slides_index(&paneset->slides, key->newest_ms) + paneset->keep + 1;
-        until_ms = MAX(until_ms, slides_boundary_ms(&paneset->slides, last) + lateness_ms);
+        if (panes->count > 0)
+            return needed_ms;
+        until_ms = MAX(until_ms, needed_ms);
     }
     return until_ms;
-}
-
-/* Emits again the windows that fired early and whose end the watermark has reached. */
-static void amend(const struct subject *subject, const struct instant *now)
-{
-    if (!subject->view->plan->on_update && subject->state->amendments)
-        on_close_amend(subject, now->watermark_ms, subject->keyspace->release_ms);
 }
 
 /* Windows that end up to here fire once more: the watermark is there, or they are closed. */
@@ -301,32 +303,35 @@ static int64_t amendable_ms(const struct keyspace *keyspace, int64_t watermark_m
     return MAX(watermark_ms, keyspace->release_ms - keyspace->source->allowed_lateness_ms);
 }
 
-static void amend_all(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
+/* Emits again the windows that fired early and whose end the watermark has reached. */
+static void amend(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
 {
     key->amend_ms = CALENDAR_NEVER;
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
 
-        amend(&subject, now);
+        if (subject.view->paneset->layout.plan->kind == PANES_SLIDES &&
+            !subject.view->plan->on_update && subject.state->amendments)
+            on_close_amend(&subject, now->watermark_ms, keyspace->release_ms);
+    }
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        if (kind_of(keyspace, i) == PANES_SESSIONS)
+            sessions_amend(keyspace, key, i, now->watermark_ms);
     }
 }
 
 /* Fires the key's windows up to the clock, in each view in the order of time. */
 static void catch_up(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
 {
-    key->due_ms = key->amend_ms = CALENDAR_NEVER;
+    amend(keyspace, key, now);
+    key->due_ms = CALENDAR_NEVER;
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
-        struct subject subject = subject_of(keyspace, key, i);
-        int64_t reached = slides_index(&subject.view->paneset->clock_slides, now->clock_ms);
-        int64_t next = next_boundary(&subject);
-
-        amend(&subject, now);
-
-        for (; next <= reached; next = next_boundary(&subject))
-            fire_boundary(&subject, next);
-        subject.state->fired = MAX(subject.state->fired, reached);
-        if (next < BOUNDARY_NEVER)
-            due_at(&subject, next);
+        if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
+            slides_catch_up(keyspace, key, i, now);
+    }
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        if (kind_of(keyspace, i) == PANES_SESSIONS)
+            sessions_catch_up(keyspace, key, i, now);
     }
     panes_release(keyspace, key);
     if (key->due_ms == CALENDAR_NEVER)
@@ -338,7 +343,7 @@ static void free_unneeded(struct keyspace *keyspace, struct key_head *key,
                           const struct instant *now)
 {
     key->free_ms = CALENDAR_NEVER;
-    amend_all(keyspace, key, now);
+    amend(keyspace, key, now);
     if (key->due_ms != CALENDAR_NEVER)
         return;
     panes_release(keyspace, key);
@@ -362,17 +367,19 @@ static struct key_head *key_create(struct keyspace *keyspace, const struct event
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct view_state *state = key_view(keyspace, key, i);
 
-        state->fired = slides_index(&keyspace->views[i].paneset->clock_slides, clock_ms);
+        state->fired = WATERMARK_NONE;
+        if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
+            state->fired = slides_index(&keyspace->views[i].paneset->clock_slides, clock_ms);
         if (keyspace->views[i].plan->on_update)
-            state->last.newest_ms = state->last.end_ms = WATERMARK_NONE;
+            state->last.newest_ms = state->last.start_ms = state->last.end_ms = WATERMARK_NONE;
     }
     /* Should the event come too late for all that it passes, the key goes again. */
     free_at(keyspace, key, event->time_ms + keyspace->plan->state.ttl_ms);
     return key;
 }
 
-static void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *cells,
-                     const struct event *event)
+void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *cells,
+              const struct event *event)
 {
     const struct plan_paneset *plan = paneset->layout.plan;
 
@@ -393,79 +400,99 @@ static void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *c
     }
 }
 
-static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_t view,
-                        const struct event *event, const struct entry *entry,
-                        const struct instant *now)
+/* An event that is late for the session views that share the paneset, and not for all views. */
+static void sessions_count_late(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                                const struct event *event)
 {
-    struct subject subject = subject_of(keyspace, key, view);
-    struct view_stats *stats = subject.view->stats;
+    bool by_watermark = sessions_are_late(keyspace, key, number, event->time_ms,
+                                          event->watermark_ms);
 
-    /* The key has caught up: what the clock has passed since it was last looked at was nothing. */
-    subject.state->fired = MAX(subject.state->fired,
-                               slides_index(&subject.view->paneset->clock_slides, now->clock_ms));
-    if (entry->pane + subject.view->plan->panes < entry->first_window) {
-        /* Late ones have been counted where they were read, before any filter. */
-        if (!is_late(subject.view->plan, keyspace->source->allowed_lateness_ms, event->time_ms,
-                     event->watermark_ms))
-            counter_add(&stats->released, 1);
-        return;
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        struct view_stats *stats = keyspace->views[i].stats;
+
+        if (keyspace->views[i].paneset_number == number)
+            counter_add(by_watermark ? &stats->late : &stats->released, 1);
     }
-    counter_add(&stats->events, 1);
-    if (subject.view->plan->on_update)
-        on_update_entered(&subject, entry->pane, event->time_ms);
-    else
-        on_close_entered(&subject, entry, now->watermark_ms);
 }
 
 static void paneset_update(struct keyspace *keyspace, struct key_head *key, uint32_t number,
                            const struct event *event, const struct instant *now)
 {
-    struct paneset *paneset = &keyspace->panesets[number];
-    struct panes *panes = key_panes(keyspace, key, number);
-    int64_t lateness_ms = keyspace->source->allowed_lateness_ms;
-    int64_t closing_ms = MAX(event->watermark_ms, keyspace->release_ms);
-    struct entry entry = {.pane = slides_index(&paneset->slides, event->time_ms)};
-
-    entry.first_window = entry.pane + 1;
-    if (UNLIKELY(closing_ms - lateness_ms > event->time_ms))
-        entry.first_window = MAX(entry.first_window,
-                                 last_closed(paneset, closing_ms, lateness_ms) + 1);
-    if (entry.pane + paneset->layout.plan->panes_max >= entry.first_window) {
-        char *at = panes_touch(&paneset->layout, panes, entry.pane, entry.first_window,
-                               &entry.is_new);
-
-        key->newest_ms = MAX(key->newest_ms, event->time_ms);
-        pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
+    key->newest_ms = MAX(key->newest_ms, event->time_ms);
+    switch (kind_of(keyspace, number)) {
+    case PANES_SLIDES:
+        slides_update(keyspace, key, number, event, now);
+        return;
+    case PANES_SESSIONS:
+        sessions_update(keyspace, key, number, event, now);
+        return;
+    case PANES_LIFETIME:
+        lifetime_update(keyspace, key, number, event, now);
+        return;
     }
-    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
-        if (keyspace->views[i].paneset_number == number)
-            view_update(keyspace, key, i, event, &entry, now);
+    UNREACHABLE();
+}
+
+/* An event that no view but those of sessions may take: whether none of them does either. */
+static bool is_late_after_all(struct keyspace *keyspace, struct key_head *key,
+                              const struct event *event, int64_t closing_ms)
+{
+    if (lateness_of(keyspace->plan, keyspace->source, event->time_ms, closing_ms) == LATE_FOR_NONE)
+        return false;
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        if (kind_of(keyspace, i) == PANES_SESSIONS &&
+            !sessions_are_late(keyspace, key, i, event->time_ms, closing_ms))
+            return false;
+    }
+    return true;
+}
+
+/* The views whose filter it passes take the event. */
+static void views_take(struct keyspace *keyspace, struct key_head *key, const struct event *event,
+                       const struct instant *now)
+{
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        int predicate = keyspace->source->panesets[i].predicate;
+
+        if (kind_of(keyspace, i) == PANES_SESSIONS &&
+            UNLIKELY(sessions_are_late(keyspace, key, i, event->time_ms, now->closing_ms))) {
+            sessions_count_late(keyspace, key, i, event);
+            continue;
+        }
+        if (predicate != PLAN_NONE && !(event->passes >> predicate & 1))
+            continue;
+        if (!key)
+            key = key_create(keyspace, event, now->clock_ms);
+        paneset_update(keyspace, key, i, event, now);
     }
 }
 
-static void event_apply(struct keyspace *keyspace, const struct event *event)
+/* False if the event could not be passed on: it is to be given again. */
+static bool event_apply(struct keyspace *keyspace, const struct event *event)
 {
     bool aligned = keyspace->source->aligned;
     struct instant now = {.watermark_ms = aligned ? event->watermark_ms : keyspace->watermark_ms};
     struct key_head *key = key_table_find(&keyspace->table, event->key_hash, event->key);
 
     now.clock_ms = MAX(keyspace->clock_ms, now.watermark_ms);
+    now.closing_ms = MAX(event->watermark_ms, keyspace->release_ms);
     if (key && key->due_ms <= now.clock_ms)
         catch_up(keyspace, key, &now);
     if (key && key->amend_ms <= amendable_ms(keyspace, now.watermark_ms))
-        amend_all(keyspace, key, &now);
+        amend(keyspace, key, &now);
 
-    keyspace->cause = event;
-    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
-        int predicate = keyspace->source->panesets[i].predicate;
-
-        if (predicate != PLAN_NONE && !(event->passes >> predicate & 1))
-            continue;
-        if (!key)
-            key = key_create(keyspace, event, now.clock_ms);
-        paneset_update(keyspace, key, i, event, &now);
+    if (event->record && is_late_after_all(keyspace, key, event, now.closing_ms))
+        return keyspace->output.late(keyspace->output.context,
+                                     (uint32_t)(keyspace->source - keyspace->plan->sources), event,
+                                     is_late_after_all(keyspace, key, event, event->watermark_ms));
+    if (keyspace->ids && ids_take(keyspace->ids, event, now.closing_ms)) {
+        counter_add(keyspace->output.duplicates, 1);
+        return true;
     }
+    keyspace->cause = event;
+    views_take(keyspace, key, event, &now);
     keyspace->cause = NULL;
+    return true;
 }
 
 static void batch_prefetch(struct keyspace *keyspace, const struct event *const *events,
@@ -496,8 +523,10 @@ uint32_t keyspace_apply(struct keyspace *keyspace, const struct event *const *ev
         uint32_t end = MIN(done + BATCH, count);
 
         batch_prefetch(keyspace, events + done, end - done);
-        while (done < end && !keyspace->must_stop)
-            event_apply(keyspace, events[done++]);
+        for (; done < end && !keyspace->must_stop; done++) {
+            if (!event_apply(keyspace, events[done]))
+                return done;
+        }
     }
     return done;
 }
@@ -508,6 +537,8 @@ void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t c
     keyspace->clock_ms = MAX(MAX(keyspace->clock_ms, clock_ms), keyspace->watermark_ms);
     keyspace->release_ms = MAX(keyspace->release_ms, keyspace->clock_ms - keyspace->lag_max_ms);
     keyspace->release_ms = MAX(keyspace->release_ms, keyspace->watermark_ms);
+    if (keyspace->ids)
+        ids_release(keyspace->ids, keyspace->release_ms);
 }
 
 static void prefetch_ahead(const struct keyspace *keyspace, uint32_t number)
@@ -542,7 +573,9 @@ static struct key_head *next_due(struct keyspace *keyspace, struct calendar *cal
 
 bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
 {
-    struct instant now = {keyspace->watermark_ms, keyspace->clock_ms};
+    struct instant now = {.watermark_ms = keyspace->watermark_ms,
+                          .clock_ms = keyspace->clock_ms,
+                          .closing_ms = keyspace->release_ms};
     struct key_head *key;
 
     keyspace->must_stop = false;
@@ -551,7 +584,7 @@ bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
         catch_up(keyspace, key, &now);
     while ((key = next_due(keyspace, &keyspace->amend, offsetof(struct key_head, amend_ms),
                            amendable_ms(keyspace, keyspace->watermark_ms), &budget)))
-        amend_all(keyspace, key, &now);
+        amend(keyspace, key, &now);
     while ((key = next_due(keyspace, &keyspace->free, offsetof(struct key_head, free_ms),
                            keyspace->release_ms, &budget)))
         free_unneeded(keyspace, key, &now);
@@ -570,11 +603,12 @@ bool keyspace_finish(struct keyspace *keyspace, uint32_t budget)
         struct key_head *key = key_table_at(&keyspace->table, keyspace->finish_next);
 
         for (uint32_t i = 0; key && i < keyspace->source->view_count; i++) {
-            struct subject subject = subject_of(keyspace, key, i);
-            int64_t next = next_boundary(&subject);
-
-            for (; next < BOUNDARY_NEVER; next = next_boundary(&subject))
-                fire_boundary(&subject, next);
+            if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
+                slides_finish(keyspace, key, i);
+        }
+        for (uint32_t i = 0; key && i < keyspace->source->paneset_count; i++) {
+            if (kind_of(keyspace, i) == PANES_SESSIONS)
+                sessions_finish(keyspace, key, i);
         }
     }
     return keyspace->finish_next < keyspace->table.record_count;
@@ -606,5 +640,7 @@ uint64_t keyspace_bytes(const struct keyspace *keyspace)
 
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++)
         bytes += (uint64_t)keyspace->panesets[i].layout.memory.bytes;
+    if (keyspace->ids)
+        bytes += ids_bytes(keyspace->ids);
     return bytes;
 }

@@ -36,6 +36,10 @@ struct keyspace;
 struct keyspace_output {
     bool (*row)(void *context, const struct row *row, void **slot);
     void (*release)(void *context, void **slot); /* the key's state goes; *slot is not NULL */
+    /* An event with a record turned out to be late for every view (`by_watermark`), or older than
+     * the state that is kept. False: not taken; the event is to be given again. */
+    bool (*late)(void *context, uint32_t source, const struct event *event, bool by_watermark);
+    struct counter *duplicates; /* of the source: events that `dedup:` dropped */
     void *context;
 };
 

@@ -168,7 +168,7 @@ void on_close_entered(const struct subject *subject, const struct entry *entry,
         !holds_but(subject, last_window, entry))
         emit_window(subject, behind, 0, true);
     if (last_window >= fired)
-        due_at(subject, MAX(fired, entry->first_window - 1) + 1);
+        due_at_boundary(subject, MAX(fired, entry->first_window - 1) + 1);
 }
 
 /* Fires again what the watermark has reached, and forgets the windows that are closed. */

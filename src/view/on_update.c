@@ -41,22 +41,31 @@ static bool is_empty_from(const struct subject *subject, int64_t first)
     return true;
 }
 
+void on_update_emit(const struct subject *subject, int64_t start_ms, int64_t end_ms, bool empty,
+                    const struct row_value *values)
+{
+    struct view_state *state = subject->state;
+    bool again = start_ms == state->last.start_ms && end_ms == state->last.end_ms;
+
+    state->last.revision = again ? state->last.revision + 1 : 0;
+    state->last.start_ms = start_ms;
+    state->last.end_ms = end_ms;
+    emit_row(subject, &(struct row_facts){
+                          .start_ms = start_ms,
+                          .end_ms = end_ms,
+                          .revision = state->last.revision,
+                          .empty = empty,
+                          .values = values,
+                      });
+}
+
 static void emit_trailing(const struct subject *subject, int64_t end_ms, int64_t boundary,
                           const struct row_value *values)
 {
-    const struct slides *slides = &subject->view->paneset->slides;
     int64_t first = boundary - reach(subject->view);
-    struct view_state *state = subject->state;
 
-    state->last.revision = end_ms == state->last.end_ms ? state->last.revision + 1 : 0;
-    state->last.end_ms = end_ms;
-    emit_row(subject, &(struct row_facts){
-                          .start_ms = slides_boundary_ms(slides, first),
-                          .end_ms = end_ms,
-                          .revision = state->last.revision,
-                          .empty = is_empty_from(subject, first),
-                          .values = values,
-                      });
+    on_update_emit(subject, slides_boundary_ms(&subject->view->paneset->slides, first), end_ms,
+                   is_empty_from(subject, first), values);
 }
 
 int64_t on_update_next(const struct subject *subject)
@@ -106,5 +115,5 @@ void on_update_entered(const struct subject *subject, int64_t pane, int64_t time
         return; /* older than the trailing window */
     emit_trailing(subject, end_ms, boundary,
                   values_of(subject, view->evaluator, first, BOUNDARY_NEVER));
-    due_at(subject, pane + reach(view) + 1);
+    due_at_boundary(subject, pane + reach(view) + 1);
 }

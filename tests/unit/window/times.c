@@ -149,10 +149,11 @@ static void an_event_is_late_when_all_its_windows_are_closed(void **state)
                 ENSURE_INT(is_late(&plan->views[i], lateness_ms, time_ms, watermark_ms), wanted);
                 late_for_all = late_for_all && wanted;
             }
-            ENSURE_INT(is_late_for_all(plan, source, time_ms, watermark_ms), late_for_all);
+            ENSURE_INT(lateness_of(plan, source, time_ms, watermark_ms) == LATE_FOR_ALL,
+                       late_for_all);
         }
-        ENSURE(is_late_for_all(plan, source, 0, WATERMARK_END));
-        ENSURE(!is_late_for_all(plan, source, EVENT_TIME_MAX_MS, WATERMARK_NONE));
+        ENSURE_INT(lateness_of(plan, source, 0, WATERMARK_END), LATE_FOR_ALL);
+        ENSURE_INT(lateness_of(plan, source, EVENT_TIME_MAX_MS, WATERMARK_NONE), LATE_FOR_NONE);
         plan_free(plan);
     }
 }
