@@ -47,6 +47,8 @@ struct paneset {
     struct slides clock_slides;  /* for the clock */
     struct slides closed_slides; /* for what is closed */
     int64_t keep;                /* slides after which a pane is of no use to any window */
+    uint32_t levels;             /* of spans above the panes: slides.c */
+    uint32_t first_panes;        /* in a key's list of panes; those of the levels follow it */
 };
 
 struct view {
@@ -69,7 +71,8 @@ struct keyspace {
     int64_t lag_max_ms; /* of release behind clock: state.ttl, or the longest window and its
                          * lateness */
     struct key_table table;
-    uint32_t panes_offset;  /* of the panes in a key's record */
+    uint32_t panes_offset; /* of the panes in a key's record */
+    uint32_t panes_count;
     uint32_t states_offset; /* of the view states */
     struct calendar due;    /* by clock_ms: keys whose windows end */
     struct calendar amend;  /* by ends of windows: keys with some that fire once more */
@@ -86,7 +89,8 @@ struct keyspace {
 static inline struct panes *key_panes(const struct keyspace *keyspace, struct key_head *key,
                                       uint32_t paneset)
 {
-    return (struct panes *)((char *)key + keyspace->panes_offset) + paneset;
+    return (struct panes *)((char *)key + keyspace->panes_offset) +
+           keyspace->panesets[paneset].first_panes;
 }
 
 static inline struct view_state *key_view(const struct keyspace *keyspace, struct key_head *key,
@@ -179,6 +183,7 @@ void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t
 void on_close_done(const struct subject *subject);
 
 /* slides.c: tumbling and sliding windows */
+uint32_t slides_levels(int64_t panes_max);
 void due_at_boundary(const struct subject *subject, int64_t boundary);
 void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
                    const struct event *event, const struct instant *now);

@@ -47,12 +47,15 @@ static void panesets_init(struct keyspace *keyspace, struct intern *intern)
         bool split = (!source->aligned && plan->panes_max > 1) || views_differ_in_size(keyspace, i);
 
         panes_layout_init(&paneset->layout, plan, split, keyspace->arena, intern);
+        paneset->first_panes = keyspace->panes_count++;
         if (plan->kind != PANES_SLIDES)
             continue;
         paneset->slides = slides_of(plan->slide_ms, plan->offset_ms);
         paneset->clock_slides = paneset->slides;
         paneset->closed_slides = paneset->slides;
         paneset->keep = slides_to_keep(keyspace, i);
+        paneset->levels = slides_levels(plan->panes_max);
+        keyspace->panes_count += paneset->levels;
     }
 }
 
@@ -97,8 +100,7 @@ struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struc
     views_init(keyspace, intern, stats);
 
     keyspace->panes_offset = sizeof(struct key_head);
-    keyspace->states_offset = keyspace->panes_offset +
-                              keyspace->source->paneset_count * sizeof(struct panes);
+    keyspace->states_offset = keyspace->panes_offset + keyspace->panes_count * sizeof(struct panes);
     key_table_init(&keyspace->table, arena,
                    keyspace->states_offset +
                        keyspace->source->view_count * sizeof(struct view_state));
@@ -122,7 +124,8 @@ static void key_drop(struct keyspace *keyspace, struct key_head *key)
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
         struct panes *panes = key_panes(keyspace, key, i);
 
-        panes_drop(&keyspace->panesets[i].layout, panes, panes->count);
+        for (uint32_t level = 0; level <= keyspace->panesets[i].levels; level++)
+            panes_drop(&keyspace->panesets[i].layout, &panes[level], panes[level].count);
     }
     if (key->sink_slot)
         keyspace->output.release(keyspace->output.context, &key->sink_slot);
@@ -178,29 +181,6 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         gauge_set(&subject->view->stats->newest_end_ms, row.window_end_ms);
     if (!keyspace->output.row(keyspace->output.context, &row, &subject->key->sink_slot))
         keyspace->must_stop = true;
-}
-
-const struct row_value *values_of(const struct subject *subject, struct evaluator *evaluator,
-                                  int64_t first, int64_t end)
-{
-    const struct panes_layout *layout = &subject->view->paneset->layout;
-    const struct panes *panes = subject->panes;
-    uint64_t saturated = 0;
-
-    evaluator_begin(evaluator);
-    for (uint32_t at = panes_before(layout, panes, first); at < panes->count; at++) {
-        char *entry = panes_entry(layout, panes, at);
-
-        if (pane_index(entry) >= end)
-            break;
-        if (entry_counts(subject, entry, end))
-            evaluator_add(evaluator, pane_cells(layout, entry));
-    }
-
-    const struct row_value *values = evaluator_finish(evaluator, &saturated);
-    if (saturated)
-        counter_add(&subject->view->stats->saturated, saturated);
-    return values;
 }
 
 const struct row_value *values_of_cells(const struct subject *subject, struct evaluator *evaluator,
@@ -362,8 +342,8 @@ static struct key_head *key_create(struct keyspace *keyspace, const struct event
 
     key->newest_ms = event->time_ms;
     key->due_ms = key->amend_ms = key->free_ms = CALENDAR_NEVER;
-    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++)
-        panes_init(key_panes(keyspace, key, i));
+    for (uint32_t i = 0; i < keyspace->panes_count; i++)
+        panes_init((struct panes *)((char *)key + keyspace->panes_offset) + i);
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct view_state *state = key_view(keyspace, key, i);
 

@@ -1,8 +1,128 @@
-/* Tumbling and sliding windows: where events enter, and when a key's windows fire. What is emitted
- * is the business of on_close.c and on_update.c. */
+/* Tumbling and sliding windows: where events enter, what a window holds, and when a key's windows
+ * fire. What is emitted is the business of on_close.c and on_update.c.
+ *
+ * Windows of very many slides would be long to sum up. Panes of such panesets have levels of spans
+ * above them, each with the cells of 32 of the level below; an event enters its pane and the spans
+ * over it, and a window is made of the largest spans that lie inside of it, then smaller ones, then
+ * panes at its edges:
+ *
+ *   level 1          |   span 0   |   span 1   |   span 2   |
+ *   panes            | 0 … 31     | 32 … 63    | 64 … 95    |
+ *   window             [ panes    |  span 1    | panes  ]
+ *
+ * so that a window of n slides takes some 60 additions for each factor of 32 in n. */
 
 #include "view/internal.h"
 #include "window/lateness.h"
+
+#define SPAN      32
+#define SPANS_MIN 4 /* a level pays when the longest window holds so many of its spans */
+#define WINDOW_EVERY                                                                               \
+    (INT64_MIN / 2) /* in place of the first window: a span's events in all of theirs */
+
+uint32_t slides_levels(int64_t panes_max)
+{
+    uint32_t levels = 0;
+
+    for (int64_t width = SPAN; panes_max >= width * SPANS_MIN; width *= SPAN)
+        levels++;
+    return levels;
+}
+
+static int64_t width_of(uint32_t level)
+{
+    int64_t width = 1;
+
+    while (level-- > 0)
+        width *= SPAN;
+    return width;
+}
+
+/* What a summation is about. */
+struct summing {
+    const struct subject *subject;
+    struct evaluator *evaluator;
+    int64_t window; /* the boundary at which it ends, or BOUNDARY_NEVER: see entry_counts */
+};
+
+static void sum_panes(const struct summing *summing, int64_t first, int64_t end)
+{
+    const struct subject *subject = summing->subject;
+    const struct panes_layout *layout = &subject->view->paneset->layout;
+    const struct panes *panes = subject->panes;
+
+    for (uint32_t at = panes_before(layout, panes, first); at < panes->count; at++) {
+        char *entry = panes_entry(layout, panes, at);
+
+        if (pane_index(entry) >= end)
+            break;
+        if (entry_counts(subject, entry, summing->window))
+            evaluator_add(summing->evaluator, pane_cells(layout, entry));
+    }
+}
+
+/* Spans first … end - 1, all inside the window. */
+static void sum_spans(const struct summing *summing, uint32_t level, int64_t first, int64_t end)
+{
+    const struct subject *subject = summing->subject;
+    const struct panes_layout *layout = &subject->view->paneset->layout;
+    const struct panes *spans = &subject->panes[level];
+
+    for (uint32_t at = panes_before(layout, spans, first); at < spans->count; at++) {
+        char *entry = panes_entry(layout, spans, at);
+
+        if (pane_index(entry) >= end)
+            break;
+        /* Events that came too late for some windows lie apart: the first window that they are in
+         * stands on the span as it does on their panes. */
+        if (!layout->split || pane_first_window(layout, entry) <= summing->window)
+            evaluator_add(summing->evaluator, pane_cells(layout, entry));
+    }
+}
+
+/* Panes first … end - 1, by the largest spans up to the level. */
+static void sum_level(const struct summing *summing, uint32_t level, int64_t first, int64_t end)
+{
+    int64_t width = width_of(level);
+    int64_t first_span = floor_div(first + width - 1, width);
+    int64_t end_span = floor_div(end, width);
+
+    if (level == 0) {
+        sum_panes(summing, first, end);
+    } else if (first_span >= end_span) {
+        sum_level(summing, level - 1, first, end);
+    } else {
+        sum_level(summing, level - 1, first, first_span * width);
+        sum_spans(summing, level, first_span, end_span);
+        sum_level(summing, level - 1, end_span * width, end);
+    }
+}
+
+const struct row_value *values_of(const struct subject *subject, struct evaluator *evaluator,
+                                  int64_t first, int64_t end)
+{
+    const struct paneset *paneset = subject->view->paneset;
+    const struct panes *panes = subject->panes;
+    struct summing summing = {subject, evaluator, end};
+    uint32_t levels = paneset->levels;
+    uint64_t saturated = 0;
+
+    evaluator_begin(evaluator);
+    if (panes->count > 0) {
+        int64_t newest = pane_index(panes_entry(&paneset->layout, panes, panes->count - 1));
+
+        /* What is late for a shorter view can't be told from a span when there is no window. */
+        if (end == BOUNDARY_NEVER && paneset->layout.split &&
+            subject->view->plan->panes < paneset->layout.plan->panes_max)
+            levels = 0;
+        sum_level(&summing, levels, first, MIN(end, newest + 1));
+    }
+
+    const struct row_value *values = evaluator_finish(evaluator, &saturated);
+    if (saturated)
+        counter_add(&subject->view->stats->saturated, saturated);
+    return values;
+}
 
 void due_at_boundary(const struct subject *subject, int64_t boundary)
 {
@@ -85,6 +205,22 @@ static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_
         on_close_entered(&subject, entry, now->watermark_ms);
 }
 
+static void spans_add(struct keyspace *keyspace, struct paneset *paneset, struct panes *panes,
+                      const struct entry *entry, const struct event *event)
+{
+    int64_t first_window = entry->first_window > entry->pane + 1 ? entry->first_window
+                                                                 : WINDOW_EVERY;
+    int64_t span = entry->pane;
+    bool is_new;
+
+    for (uint32_t level = 1; level <= paneset->levels; level++) {
+        span = floor_div(span, SPAN);
+        char *at = panes_touch(&paneset->layout, &panes[level], span, first_window, &is_new);
+
+        pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
+    }
+}
+
 void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t number,
                    const struct event *event, const struct instant *now)
 {
@@ -101,6 +237,7 @@ void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t num
                                &entry.is_new);
 
         pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
+        spans_add(keyspace, paneset, panes, &entry, event);
     }
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         if (keyspace->views[i].paneset_number == number)
@@ -112,11 +249,15 @@ void slides_release(struct keyspace *keyspace, struct key_head *key, uint32_t nu
 {
     struct paneset *paneset = &keyspace->panesets[number];
     struct panes *panes = key_panes(keyspace, key, number);
-    int64_t closed = last_closed(keyspace, paneset, keyspace->release_ms);
-    uint32_t count = panes_before(&paneset->layout, panes, closed - paneset->keep + 1);
+    int64_t kept = last_closed(keyspace, paneset, keyspace->release_ms) - paneset->keep + 1;
 
-    if (count > 0)
-        panes_drop(&paneset->layout, panes, count);
+    for (uint32_t level = 0; level <= paneset->levels; level++) {
+        uint32_t count = panes_before(&paneset->layout, &panes[level], kept);
+
+        if (count > 0)
+            panes_drop(&paneset->layout, &panes[level], count);
+        kept = floor_div(kept, SPAN);
+    }
 }
 
 int64_t slides_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,

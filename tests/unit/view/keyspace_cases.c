@@ -422,6 +422,37 @@ static void updates_run_out_at_the_end_of_a_bounded_run(void **state)
     end();
 }
 
+/* 24 hours by 10 seconds, in hundredths: two levels of spans. */
+static void a_window_of_very_many_slides_holds_what_it_should(void **state)
+{
+    enum { SLIDE = 10, SIZE = 8640 * SLIDE, EVENTS = 300 };
+    struct spec spec = spec_of((struct view_spec){.size_ms = SIZE, .slide_ms = SLIDE});
+    const struct spec_rows *rows = &bench.rows[0][0];
+    int64_t time_ms = 7;
+
+    (void)state;
+    begin(&spec);
+    for (int i = 0; i < EVENTS; i++) {
+        event(time_ms);
+        time_ms += (int64_t)random_below(random_chance(10) ? SIZE / 4 : 500);
+    }
+    advance(time_ms + 2 * SIZE, time_ms + 2 * SIZE);
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct spec_row *row = &rows->rows[i];
+        char wanted[SPEC_VALUES];
+        int held = 0;
+
+        for (int j = 0; j < EVENTS; j++)
+            held += samples[j].time_ms >= row->start_ms && samples[j].time_ms < row->end_ms;
+        sprintf(wanted, "%d|%d|", held, held);
+        assert_string_equal(row->values, wanted);
+        assert_int_equal(row->empty, held == 0);
+    }
+    assert_true(rows->count > 2 * SIZE / SLIDE);
+    assert_int_equal(keyspace_view_bytes(bench.keyspace, 0), 0);
+    end();
+}
+
 /* Rows name the event that caused them, if one did. */
 static int64_t last_record_ms;
 static int64_t last_fetched_ns;
@@ -587,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_short_ttl_keeps_what_windows_need),
         cmocka_unit_test(a_bounded_run_ends_with_the_windows_that_hold_an_event),
         cmocka_unit_test(updates_run_out_at_the_end_of_a_bounded_run),
+        cmocka_unit_test(a_window_of_very_many_slides_holds_what_it_should),
         cmocka_unit_test(rows_name_the_event_that_caused_them),
         cmocka_unit_test(an_output_that_is_full_stops_the_batch),
         cmocka_unit_test(smaller_times_are_ignored),

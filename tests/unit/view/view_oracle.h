@@ -10,7 +10,7 @@
 #include "view_spec.h"
 
 #define ORACLE_EVENTS_MAX 400
-#define ORACLE_DUE_MAX    400
+#define ORACLE_DUE_MAX    20000
 
 struct oracle_event {
     const struct sample *sample;

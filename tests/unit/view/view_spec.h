@@ -239,7 +239,12 @@ static inline void random_view(struct view_spec *view, int64_t slide_ms)
         .on_update = random_chance(40),
         .filter = random_chance(60) ? 0 : (int)random_below(ARRAY_LEN(spec_filters)),
     };
-    view->size_ms = view->tumbling ? view->slide_ms : view->slide_ms * PICK(1, 2, 3, 5, 8);
+    if (!view->tumbling && random_chance(10)) { /* very many slides */
+        view->slide_ms = random_chance(50) ? 1 : 2;
+        view->size_ms = view->slide_ms * random_between(120, 400);
+    } else {
+        view->size_ms = view->tumbling ? view->slide_ms : view->slide_ms * PICK(1, 2, 3, 5, 8);
+    }
     while (view->features == 0)
         view->features = (unsigned)random_below(1u << ARRAY_LEN(spec_features));
 }
