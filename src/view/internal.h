@@ -165,7 +165,8 @@ struct entry {
 struct instant {
     int64_t watermark_ms;
     int64_t clock_ms;
-    int64_t closing_ms; /* what windows are closed by */
+    int64_t closing_ms; /* what windows are closed by to the event: its own partition's watermark */
+    int64_t release_ms; /* what sessions are gone by: aligned the same, else that of the keyspace */
 };
 
 /* Looks at the key again when the clock reaches the time. */
@@ -196,14 +197,15 @@ int64_t slides_needed_until_ms(struct keyspace *keyspace, const struct key_head 
 
 /* sessions.c */
 bool sessions_are_late(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
-                       int64_t time_ms, int64_t closing_ms);
+                       int64_t time_ms, const struct instant *now);
 void sessions_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
                      const struct event *event, const struct instant *now);
 void sessions_catch_up(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
                        const struct instant *now);
 void sessions_amend(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
                     int64_t watermark_ms);
-void sessions_release(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
+void sessions_release(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                      int64_t release_ms);
 int64_t sessions_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
                                  uint32_t paneset, const struct panes *panes);
 void sessions_finish(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);

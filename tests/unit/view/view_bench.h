@@ -4,8 +4,10 @@
 
 #include "base/hash.h"
 #include "decode/predicate.h"
+#include "freshet/source.h"
 #include "view/keyspace.h"
 #include "view_oracle.h"
+#include "window/lateness.h"
 
 #define BENCH_FIELDS 4 /* user, type, n, x */
 
@@ -20,6 +22,9 @@ struct bench {
     struct spec_rows rows[SPEC_VIEWS_MAX][SPEC_KEYS];
     unsigned stop_percent; /* how often the output asks to stop */
     bool stopped;
+    uint64_t late_after_all;
+    struct counter duplicates;
+    struct record record; /* of events of which only sessions can tell whether they are late */
     uint64_t slots_given;
     uint64_t slots_released;
     struct event events[ORACLE_EVENTS_MAX];
@@ -72,12 +77,12 @@ static inline bool bench_row(void *context, const struct row *row, void **slot)
                               .end_ms = row->window_end_ms,
                               .revision = row->revision,
                               .empty = row->empty,
-                              .online = row->online};
+                              .online = row->online,
+                              .retracted = row->retracted};
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);
         *out++ = '|';
     }
-    ENSURE(!row->retracted);
     if (!*slot) {
         *slot = (void *)key_names[key];
         bench->slots_given++;
@@ -95,6 +100,21 @@ static inline void bench_release(void *context, void **slot)
     bench->slots_released++;
 }
 
+static inline bool bench_late(void *context, uint32_t source, const struct event *event,
+                              bool by_watermark)
+{
+    struct bench *bench = context;
+
+    (void)by_watermark;
+    ENSURE(source == 0 && event->record == &bench->record);
+    if (random_chance(bench->stop_percent)) {
+        bench->stopped = true;
+        return false;
+    }
+    bench->late_after_all++;
+    return true;
+}
+
 static inline void bench_init(struct bench *bench, const struct spec *spec)
 {
     struct view_stats *stats[SPEC_VIEWS_MAX];
@@ -107,9 +127,12 @@ static inline void bench_init(struct bench *bench, const struct spec *spec)
     intern_init(&bench->intern, &bench->arena);
     for (int i = 0; i < SPEC_VIEWS_MAX; i++)
         stats[i] = &bench->stats[i];
-    bench->keyspace = keyspace_create(
-        bench->plan, 0, &bench->arena, &bench->intern, stats,
-        (struct keyspace_output){.row = bench_row, .release = bench_release, .context = bench});
+    bench->keyspace = keyspace_create(bench->plan, 0, &bench->arena, &bench->intern, stats,
+                                      (struct keyspace_output){.row = bench_row,
+                                                               .release = bench_release,
+                                                               .late = bench_late,
+                                                               .duplicates = &bench->duplicates,
+                                                               .context = bench});
 }
 
 /* All memory is given back, and every slot of the sink. */
@@ -158,6 +181,10 @@ static inline void bench_event(struct bench *bench, const struct sample *sample,
         .passes = predicates_hold(&bench->plan->sources[0], fields),
         .fields = fields,
     };
+    int64_t closing_ms = MAX(watermark_ms, keyspace_release_ms(bench->keyspace));
+    if (lateness_of(bench->plan, &bench->plan->sources[0], sample->time_ms, closing_ms) ==
+        LATE_UNDECIDED)
+        event->record = &bench->record;
     bench->pending[bench->pending_count++] = event;
 }
 
@@ -219,6 +246,7 @@ static inline void check_counters(const struct bench *bench, const struct oracle
         ENSURE_INT(counter_get(&bench->stats[view].events), oracle->entered[view]);
         ENSURE_INT(counter_get(&bench->stats[view].released), oracle->released[view]);
     }
+    ENSURE_INT(bench->late_after_all, oracle->late_after_all);
 }
 
 static inline void check_rows_of(const struct bench *bench, int view, int key,

@@ -24,8 +24,31 @@ struct oracle_due {
     int64_t end_ms;
 };
 
+/* A session, or the state of a lifetime, as the events that it is made of. */
+struct oracle_session {
+    int64_t start_ms;
+    int64_t last_ms;
+    const struct sample *events[ORACLE_EVENTS_MAX];
+    size_t count;
+    bool is_gone; /* joined another one */
+    bool has_fired;
+    bool is_due;
+};
+
+#define ORACLE_SESSIONS_MAX 400
+
+/* Of one key in one view, in order of creation. */
+struct oracle_sessions {
+    struct oracle_session *all;
+    size_t count;
+    int64_t newest_ms; /* of the events */
+    int64_t ended_ms;  /* the latest end that the clock has reached */
+};
+
 struct oracle {
     const struct spec *spec;
+    struct oracle_sessions sessions[SPEC_VIEWS_MAX][SPEC_KEYS];
+    uint64_t late_after_all; /* events that turned out late for every view */
     struct oracle_event events[ORACLE_EVENTS_MAX];
     size_t event_count;
     int64_t watermark_ms;
@@ -46,13 +69,21 @@ static inline void oracle_init(struct oracle *oracle, const struct spec *spec)
     memset(oracle, 0, sizeof(*oracle));
     oracle->spec = spec;
     oracle->watermark_ms = oracle->clock_ms = oracle->release_ms = WATERMARK_NONE;
+    for (int view = 0; view < SPEC_VIEWS_MAX; view++) {
+        for (int key = 0; key < SPEC_KEYS; key++)
+            oracle->sessions[view][key].newest_ms = oracle->sessions[view][key]
+                                                        .ended_ms = WATERMARK_NONE;
+    }
 }
 
 static inline void oracle_done(struct oracle *oracle)
 {
     for (int view = 0; view < SPEC_VIEWS_MAX; view++) {
-        for (int key = 0; key < SPEC_KEYS; key++)
+        for (int key = 0; key < SPEC_KEYS; key++) {
             rows_free(&oracle->rows[view][key]);
+            free(oracle->sessions[view][key].all);
+            oracle->sessions[view][key].all = NULL;
+        }
     }
 }
 
@@ -69,18 +100,25 @@ static inline int64_t oracle_newest_end(const struct view_spec *view, int64_t ms
     return boundary_before(view, ms) + view->size_ms;
 }
 
-/* All windows of the view that hold the time are closed: its newest is. */
+/* All windows of the view that hold the time are closed: its newest is. Of sessions: the one that
+ * the event alone would make. */
 static inline bool oracle_is_late(const struct spec *spec, const struct view_spec *view,
                                   int64_t time_ms, int64_t closing_ms)
 {
+    if (view->lifetime)
+        return false;
+    if (view->gap_ms)
+        return closing_ms >= time_ms + view->gap_ms + spec->lateness_ms;
     return closing_ms >= oracle_newest_end(view, time_ms) + spec->lateness_ms;
 }
 
+/* By the time alone: not if a session may still take it. */
 static inline bool oracle_is_late_for_all(const struct oracle *oracle, int64_t time_ms,
                                           int64_t closing_ms)
 {
     for (int i = 0; i < oracle->spec->view_count; i++) {
-        if (!oracle_is_late(oracle->spec, &oracle->spec->views[i], time_ms, closing_ms))
+        if (oracle->spec->views[i].gap_ms ||
+            !oracle_is_late(oracle->spec, &oracle->spec->views[i], time_ms, closing_ms))
             return false;
     }
     return true;
@@ -133,7 +171,8 @@ static inline size_t rows_of_window(const struct oracle *oracle, int view, int k
     size_t count = 0;
 
     for (size_t i = 0; i < rows->count; i++)
-        count += rows->rows[i].start_ms == start_ms && rows->rows[i].end_ms == end_ms;
+        count += rows->rows[i].start_ms == start_ms && rows->rows[i].end_ms == end_ms &&
+                 !rows->rows[i].is_before;
     return count;
 }
 
@@ -254,11 +293,89 @@ static inline void expire(struct oracle *oracle, int view, int key, int64_t from
     }
 }
 
+static inline int64_t session_end(const struct oracle *oracle, int view,
+                                  const struct oracle_session *session)
+{
+    return session->last_ms + oracle->spec->views[view].gap_ms;
+}
+
+static inline void emit_session(struct oracle *oracle, int view, int key,
+                                struct oracle_session *session, bool retracted)
+{
+    struct spec_rows *rows = &oracle->rows[view][key];
+
+    oracle_emit(oracle, view, key, session->start_ms, session_end(oracle, view, session),
+                session->events, session->count);
+    rows->rows[rows->count - 1].retracted = retracted;
+    if (retracted)
+        rows->rows[rows->count - 1].online = false;
+}
+
+static inline struct oracle_session *newest_session(struct oracle_sessions *sessions)
+{
+    struct oracle_session *newest = NULL;
+
+    for (size_t i = 0; i < sessions->count; i++) {
+        struct oracle_session *session = &sessions->all[i];
+
+        if (!session->is_gone && (!newest || session->start_ms > newest->start_ms))
+            newest = session;
+    }
+    return newest;
+}
+
+/* on_update: the newest session runs out. */
+static inline void run_out(struct oracle *oracle, int view, int key, struct oracle_session *session)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+    int64_t end_ms = session_end(oracle, view, session);
+    oracle_window none;
+    char shown[SPEC_VALUES];
+    char empty[SPEC_VALUES];
+
+    values_text(shown, spec, session->events, session->count);
+    values_text(empty, spec, none, 0);
+    if (strcmp(shown, empty) != 0)
+        oracle_emit(oracle, view, key, end_ms, end_ms, none, 0);
+}
+
+/* The sessions whose end the clock has reached, in order of their ends. */
+static inline void fire_sessions(struct oracle *oracle, int view, int key, int64_t to)
+{
+    struct oracle_sessions *sessions = &oracle->sessions[view][key];
+
+    for (;;) {
+        struct oracle_session *next = NULL;
+
+        for (size_t i = 0; i < sessions->count; i++) {
+            struct oracle_session *session = &sessions->all[i];
+
+            if (!session->is_gone && !session->has_fired &&
+                session_end(oracle, view, session) <= to &&
+                (!next || session->last_ms < next->last_ms))
+                next = session;
+        }
+        if (!next)
+            return;
+        next->has_fired = true;
+        if (!oracle->spec->views[view].on_update)
+            emit_session(oracle, view, key, next, false);
+        else if (next == newest_session(sessions) && !oracle->finishing)
+            run_out(oracle, view, key, next);
+        if (!oracle->finishing)
+            sessions->ended_ms = MAX(sessions->ended_ms, session_end(oracle, view, next));
+    }
+}
+
 static inline void fire_views(struct oracle *oracle, int64_t from, int64_t to)
 {
     for (int view = 0; view < oracle->spec->view_count; view++) {
         for (int key = 0; key < SPEC_KEYS; key++) {
-            if (oracle->spec->views[view].on_update)
+            if (oracle->spec->views[view].lifetime)
+                continue;
+            else if (oracle->spec->views[view].gap_ms)
+                fire_sessions(oracle, view, key, to);
+            else if (oracle->spec->views[view].on_update)
                 expire(oracle, view, key, from, to);
             else
                 fire_windows(oracle, view, key, from, to);
@@ -280,6 +397,21 @@ static inline void fire_due(struct oracle *oracle)
             oracle->due[kept++] = due;
     }
     oracle->due_count = kept;
+    for (int view = 0; view < oracle->spec->view_count; view++) {
+        for (int key = 0; key < SPEC_KEYS; key++) {
+            struct oracle_sessions *sessions = &oracle->sessions[view][key];
+
+            for (size_t i = 0; i < sessions->count; i++) {
+                struct oracle_session *session = &sessions->all[i];
+
+                if (!session->is_due || session->is_gone ||
+                    oracle->watermark_ms < session_end(oracle, view, session))
+                    continue;
+                session->is_due = false;
+                emit_session(oracle, view, key, session, false);
+            }
+        }
+    }
 }
 
 static inline int64_t lag_max_ms(const struct spec *spec)
@@ -287,7 +419,10 @@ static inline int64_t lag_max_ms(const struct spec *spec)
     int64_t lag_ms = spec->ttl_ms;
 
     for (int i = 0; i < spec->view_count; i++)
-        lag_ms = MAX(lag_ms, spec->views[i].size_ms + spec->lateness_ms);
+        lag_ms = MAX(lag_ms, (spec->views[i].gap_ms     ? spec->views[i].gap_ms
+                              : spec->views[i].lifetime ? 0
+                                                        : spec->views[i].size_ms) +
+                                 spec->lateness_ms);
     return lag_ms;
 }
 
@@ -357,6 +492,146 @@ static inline void update(struct oracle *oracle, int view, const struct oracle_e
     oracle_emit(oracle, view, event->sample->key, start_ms, t_ms, events, count);
 }
 
+/* The session is open, and at most the gap from the time. */
+static inline bool is_touched(const struct oracle *oracle, int view,
+                              const struct oracle_session *session, int64_t time_ms,
+                              int64_t closing_ms)
+{
+    int64_t gap_ms = oracle->spec->views[view].gap_ms;
+
+    return !session->is_gone && session->start_ms <= time_ms + gap_ms &&
+           session->last_ms + gap_ms >= time_ms &&
+           closing_ms < session->last_ms + gap_ms + oracle->spec->lateness_ms;
+}
+
+static inline bool is_late_for_sessions(const struct oracle *oracle, int view, int key,
+                                        int64_t time_ms, int64_t closing_ms)
+{
+    const struct oracle_sessions *sessions = &oracle->sessions[view][key];
+
+    for (size_t i = 0; i < sessions->count; i++) {
+        if (is_touched(oracle, view, &sessions->all[i], time_ms, closing_ms))
+            return false;
+    }
+    return oracle_is_late(oracle->spec, &oracle->spec->views[view], time_ms, closing_ms);
+}
+
+static inline struct oracle_session *session_add(struct oracle_sessions *sessions)
+{
+    if (!sessions->all) {
+        sessions->all = calloc(ORACLE_SESSIONS_MAX, sizeof(*sessions->all));
+        assert_non_null(sessions->all);
+    }
+    assert_true(sessions->count < ORACLE_SESSIONS_MAX);
+    return &sessions->all[sessions->count++];
+}
+
+/* Events in the order in which they are in `from` come behind those of `into`; no value depends on
+ * it. */
+static inline void session_join(struct oracle_session *into, struct oracle_session *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        into->events[into->count++] = from->events[i];
+    into->start_ms = MIN(into->start_ms, from->start_ms);
+    into->last_ms = MAX(into->last_ms, from->last_ms);
+    from->is_gone = true;
+}
+
+static inline void enter_session(struct oracle *oracle, int view, const struct sample *sample,
+                                 int64_t closing_ms)
+{
+    struct oracle_sessions *sessions = &oracle->sessions[view][sample->key];
+    struct oracle_session alone = {.start_ms = sample->time_ms, .last_ms = sample->time_ms};
+    struct oracle_session *involved[ORACLE_SESSIONS_MAX];
+    size_t count = 0;
+    int64_t start_ms = sample->time_ms;
+    int64_t last_ms = sample->time_ms;
+
+    for (size_t i = 0; i < sessions->count; i++) {
+        struct oracle_session *session = &sessions->all[i];
+
+        if (is_touched(oracle, view, session, sample->time_ms, closing_ms)) {
+            involved[count++] = session;
+            start_ms = MIN(start_ms, session->start_ms);
+            last_ms = MAX(last_ms, session->last_ms);
+        }
+    }
+    bool is_same = count == 1 && involved[0]->start_ms == start_ms &&
+                   involved[0]->last_ms == last_ms;
+    /* Two at the most, in order of start. */
+    if (count == 2 && involved[0]->start_ms > involved[1]->start_ms) {
+        struct oracle_session *first = involved[1];
+
+        involved[1] = involved[0];
+        involved[0] = first;
+    }
+    for (size_t i = 0; i < count && !is_same && !oracle->spec->views[view].on_update; i++) {
+        if (involved[i]->has_fired)
+            emit_session(oracle, view, sample->key, involved[i], true);
+    }
+
+    struct oracle_session *session = is_same ? involved[0] : session_add(sessions);
+    if (!is_same) {
+        *session = alone;
+        for (size_t i = 0; i < count; i++)
+            session_join(session, involved[i]);
+    }
+    session->events[session->count++] = sample;
+
+    int64_t end_ms = session_end(oracle, view, session);
+    bool has_ended = end_ms <= oracle->clock_ms;
+    if (oracle->spec->views[view].on_update) {
+        session->has_fired = has_ended;
+        sessions->newest_ms = MAX(sessions->newest_ms, sample->time_ms);
+        if (has_ended)
+            sessions->ended_ms = MAX(sessions->ended_ms, end_ms);
+        else if (session == newest_session(sessions))
+            oracle_emit(oracle, view, sample->key, start_ms,
+                        MAX(sessions->newest_ms, sessions->ended_ms), session->events,
+                        session->count);
+    } else if (has_ended && (!session->has_fired || end_ms <= oracle->watermark_ms)) {
+        session->has_fired = true;
+        emit_session(oracle, view, sample->key, session, false);
+    } else if (has_ended) {
+        session->is_due = true;
+    }
+}
+
+/* A lifetime: state of one key, begun anew after a long silence. */
+static inline void enter_lifetime(struct oracle *oracle, int view, const struct sample *sample,
+                                  int64_t closing_ms)
+{
+    struct oracle_sessions *sessions = &oracle->sessions[view][sample->key];
+    struct oracle_session *state = sessions->count ? &sessions->all[sessions->count - 1] : NULL;
+
+    if (!state || sample->time_ms > state->last_ms + oracle->spec->ttl_ms ||
+        closing_ms >= state->last_ms + oracle->spec->ttl_ms) {
+        state = session_add(sessions);
+        *state = (struct oracle_session){.start_ms = sample->time_ms, .last_ms = sample->time_ms};
+        /* Its rows are counted from nought. */
+        for (size_t i = 0; i < oracle->rows[view][sample->key].count; i++)
+            oracle->rows[view][sample->key].rows[i].is_before = true;
+    }
+    state->events[state->count++] = sample;
+    state->start_ms = MIN(state->start_ms, sample->time_ms);
+    state->last_ms = MAX(state->last_ms, sample->time_ms);
+    oracle_emit(oracle, view, sample->key, state->start_ms, state->last_ms, state->events,
+                state->count);
+}
+
+static inline bool is_late_after_all(const struct oracle *oracle, const struct sample *sample,
+                                     int64_t closing_ms)
+{
+    for (int i = 0; i < oracle->spec->view_count; i++) {
+        if (oracle->spec->views[i].gap_ms
+                ? !is_late_for_sessions(oracle, i, sample->key, sample->time_ms, closing_ms)
+                : !oracle_is_late(oracle->spec, &oracle->spec->views[i], sample->time_ms,
+                                  closing_ms))
+            return false;
+    }
+    return true;
+}
+
 /* The event, with its own partition's watermark before it. */
 static inline void oracle_event(struct oracle *oracle, const struct sample *sample,
                                 int64_t partition_watermark_ms)
@@ -366,18 +641,35 @@ static inline void oracle_event(struct oracle *oracle, const struct sample *samp
 
     assert_true(oracle->event_count <= ORACLE_EVENTS_MAX);
     *event = (struct oracle_event){sample, closing_ms};
+    if (is_late_after_all(oracle, sample, closing_ms)) {
+        oracle->late_after_all++;
+        return;
+    }
     for (int view = 0; view < oracle->spec->view_count; view++) {
         const struct view_spec *spec = &oracle->spec->views[view];
 
+        if (spec->gap_ms &&
+            is_late_for_sessions(oracle, view, sample->key, sample->time_ms, closing_ms)) {
+            oracle->released[view] += !is_late_for_sessions(
+                oracle, view, sample->key, sample->time_ms, partition_watermark_ms);
+            continue;
+        }
         if (!spec_filters[spec->filter].takes(sample))
             continue;
-        if (oracle_is_late(oracle->spec, spec, sample->time_ms, closing_ms)) {
+        if (!spec->gap_ms && oracle_is_late(oracle->spec, spec, sample->time_ms, closing_ms)) {
             oracle->released[view] += !oracle_is_late(oracle->spec, spec, sample->time_ms,
                                                       partition_watermark_ms);
             continue;
         }
         oracle->entered[view]++;
-        if (spec->on_update)
+        if (spec->gap_ms)
+            enter_session(oracle, view, sample, closing_ms);
+        else if (spec->lifetime)
+            enter_lifetime(
+                oracle, view, sample,
+                MAX(oracle->spec->aligned ? partition_watermark_ms : oracle->watermark_ms,
+                    oracle->release_ms));
+        else if (spec->on_update)
             update(oracle, view, event);
         else
             amend_windows(oracle, view, event);

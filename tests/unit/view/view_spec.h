@@ -152,7 +152,9 @@ static const struct spec_feature {
 };
 
 struct view_spec {
-    int64_t size_ms;
+    int64_t gap_ms; /* of a session view; else 0 */
+    bool lifetime;
+    int64_t size_ms;  /* of all other ones */
     int64_t slide_ms; /* tumbling: the size */
     int64_t offset_ms;
     bool tumbling;
@@ -175,7 +177,11 @@ static inline void write_view(struct buf *out, const struct view_spec *view, int
     bool first = true;
 
     buf_printf(out, "  v%d:\n    source: s\n", number);
-    if (view->tumbling)
+    if (view->gap_ms)
+        buf_printf(out, "    window: {session: %" PRId64 "ms}\n", view->gap_ms);
+    else if (view->lifetime)
+        buf_printf(out, "    window: lifetime\n");
+    else if (view->tumbling)
         buf_printf(out, "    window: {tumbling: %" PRId64 "ms, offset: %" PRId64 "ms}\n",
                    view->size_ms, view->offset_ms);
     else
@@ -247,6 +253,12 @@ static inline void random_view(struct view_spec *view, int64_t slide_ms)
     }
     while (view->features == 0)
         view->features = (unsigned)random_below(1u << ARRAY_LEN(spec_features));
+    if (random_chance(25)) {
+        view->gap_ms = PICK(1, 5, 20, 20, 60);
+    } else if (random_chance(8)) {
+        view->lifetime = true;
+        view->on_update = true;
+    }
 }
 
 static inline void random_spec(struct spec *spec, bool aligned)
@@ -313,6 +325,8 @@ struct spec_row {
     uint32_t revision;
     bool empty;
     bool online;
+    bool retracted;
+    bool is_before; /* oracle: of a state that is gone, and not counted any more */
     char values[SPEC_VALUES];
 };
 
@@ -344,16 +358,17 @@ static inline void print_rows(const char *what, const struct spec_rows *rows, si
 {
     print_error("%s, %zu rows:\n", what, rows->count);
     for (size_t i = at > 4 ? at - 4 : 0; i < MIN(rows->count, at + 4); i++)
-        print_error("%s [%" PRId64 ", %" PRId64 ") revision %u%s%s %s\n", i == at ? " >" : "  ",
+        print_error("%s [%" PRId64 ", %" PRId64 ") revision %u%s%s%s %s\n", i == at ? " >" : "  ",
                     rows->rows[i].start_ms, rows->rows[i].end_ms, rows->rows[i].revision,
                     rows->rows[i].empty ? " empty" : "", rows->rows[i].online ? "" : " offline",
-                    rows->rows[i].values);
+                    rows->rows[i].retracted ? " retracted" : "", rows->rows[i].values);
 }
 
 static inline bool rows_same(const struct spec_row *a, const struct spec_row *b)
 {
     return a->start_ms == b->start_ms && a->end_ms == b->end_ms && a->revision == b->revision &&
-           a->empty == b->empty && a->online == b->online && strcmp(a->values, b->values) == 0;
+           a->empty == b->empty && a->online == b->online && a->retracted == b->retracted &&
+           strcmp(a->values, b->values) == 0;
 }
 
 #endif
