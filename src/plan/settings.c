@@ -106,8 +106,8 @@ static const struct setting source_rows[] = {
      .summary = "Where events go that are late for every view"},
     {"dead_letter_topic", SETTING_TOPIC, STORED(plan_source, dead_letter_topic),
      .derived = "counted and logged", .summary = "Where records go that cannot be decoded"},
-    {"dedup", SETTING_LATER, .not_yet = true, .written = "mapping",
-     .summary = "Drop events whose id was seen before"},
+    {"dedup", SETTING_LATER, .written = "mapping", .derived = "none",
+     .summary = "Drop events that were seen before"},
 };
 const struct section settings_source = {"source", ROWS(source_rows)};
 
@@ -127,6 +127,16 @@ static const struct setting time_rows[] = {
                 "UTC where it has no zone"},
 };
 const struct section settings_time = {"time", ROWS(time_rows)};
+
+static const struct setting dedup_rows[] = {
+    {"field", SETTING_LATER, .required = true, .written = "field",
+     .summary = "The field of an event's id: a string or an int64; an event without one is taken"},
+    {"within", SETTING_DURATION, STORED(plan_source, dedup_within_ms), .required = true, .min = 1,
+     .max = LONGEST_MS,
+     .summary = "An event is dropped if another of its key and id was taken whose time is at most "
+                "so far from its own"},
+};
+const struct section settings_dedup = {"dedup", ROWS(dedup_rows)};
 
 static const struct setting field_rows[] = {
     {"type", SETTING_LATER, .required = true,

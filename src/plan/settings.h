@@ -11,6 +11,7 @@ extern const struct section settings_kafka;
 extern const struct section settings_redis;
 extern const struct section settings_source;  /* struct plan_source */
 extern const struct section settings_time;    /* struct plan_source */
+extern const struct section settings_dedup;   /* struct plan_source */
 extern const struct section settings_field;   /* struct plan_field */
 extern const struct section settings_view;    /* struct plan_view */
 extern const struct section settings_window;  /* struct window_setting */

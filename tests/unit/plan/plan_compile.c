@@ -46,6 +46,8 @@ static void defaults(void **state)
     assert_true(source->max_future_ms == 60000);
     assert_null(source->late_topic);
     assert_null(source->dead_letter_topic);
+    assert_int_equal(source->dedup_field, PLAN_NONE);
+    assert_true(source->dedup_within_ms == 0);
     assert_int_equal(source->predicate_count, 0);
 
     assert_int_equal(plan->view_count, 1);
@@ -142,6 +144,7 @@ static void every_setting(void **state)
         "    max_future: 1h\n"
         "    late_topic: late\n"
         "    dead_letter_topic: dead\n"
+        "    dedup: {field: when, within: 1h30m}\n"
         "views:\n"
         "  v:\n"
         "    source: src-1.a\n"
@@ -193,6 +196,8 @@ static void every_setting(void **state)
     assert_true(source->max_future_ms == 3600000);
     assert_string_equal(source->late_topic, "late");
     assert_string_equal(source->dead_letter_topic, "dead");
+    assert_int_equal(source->dedup_field, 1);
+    assert_true(source->dedup_within_ms == 5400000);
     assert_int_equal(view->window, WINDOW_TUMBLING);
     assert_true(view->size_ms == 86400000);
     assert_true(view->slide_ms == 86400000);
@@ -243,6 +248,42 @@ static void starts_and_cpus(void **state)
     assert_int_equal(plan->engine.cpu_count, 1);
     assert_int_equal(plan->engine.cpus[0], 5);
     plan_free(plan);
+}
+
+/* An id is a string or an int64; it may be missing, and the bounds of `within` are inclusive. */
+static void dedup(void **state)
+{
+    static const struct {
+        const char *written;
+        int field;
+        int64_t within_ms;
+    } cases[] = {
+        {"{field: type, within: 1h}", 1, 3600000},
+        {"{field: count, within: 1ms}", 3, 1},
+        {"{within: 3660d, field: user_id}", 0, PLAN_WINDOW_MAX_MS},
+        {"{field: maybe, within: 1d}", 4, 86400000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf lines = {0};
+
+        buf_printf(&lines,
+                   "      maybe: {type: string, optional: true}\n"
+                   "      score: double\n"
+                   "      ok: bool\n"
+                   "      at: timestamp\n"
+                   "    dedup: %s\n",
+                   cases[i].written);
+        struct plan *plan = plan_with("      score: double\n"
+                                      "      ok: bool\n"
+                                      "      at: timestamp\n",
+                                      buf_string(&lines));
+        assert_int_equal(plan->sources[0].dedup_field, cases[i].field);
+        assert_true(plan->sources[0].dedup_within_ms == cases[i].within_ms);
+        plan_free(plan);
+        buf_free(&lines);
+    }
 }
 
 static void fields(void **state)
@@ -393,6 +434,7 @@ int main(void)
         cmocka_unit_test(redis_defaults),
         cmocka_unit_test(every_setting),
         cmocka_unit_test(starts_and_cpus),
+        cmocka_unit_test(dedup),
         cmocka_unit_test(fields),
         cmocka_unit_test(time_takes_a_path_where_no_field_is_declared),
         cmocka_unit_test(sources_number_their_own_fields_and_views),

@@ -151,7 +151,6 @@ static void what_this_version_lacks(void **state)
         {"kafka: {}", "kafka: {}\noutputs: {iceberg: x}", "3:11: iceberg in outputs" LATER},
         {"topic: t\n", "topic: t\n    format: avro\n", "6:13: format: avro" LATER},
         {"topic: t\n", "topic: t\n    format: protobuf\n", "6:13: format: protobuf" LATER},
-        {"topic: t\n", "topic: t\n    dedup: {field: type}\n", "6:5: dedup in source s" LATER},
     };
 
     (void)state;
@@ -211,6 +210,53 @@ static void sources(void **state)
         {"      user_id: string\n", "",
          "6:13: entity: source s has no field \"user_id\"; valid: "
          "type, amount, count, score, ok, at\n"},
+    };
+
+    (void)state;
+    check_cases(cases, ARRAY_LEN(cases));
+}
+
+static void dedup(void **state)
+{
+#define DEDUP(written) "topic: t\n", "topic: t\n    dedup: " written "\n"
+    static const struct mistake_case cases[] = {
+        {DEDUP("{field: type}"), "6:5: dedup of source s has no within\n"},
+        {DEDUP("{within: 1h}"), "6:5: dedup of source s has no field\n"},
+        {DEDUP(""), "6:5: dedup of source s has no field\n"
+                    "6:5: dedup of source s has no within\n"},
+        {DEDUP("type"), "6:12: dedup of source s must be a mapping: name: value\n"},
+        {DEDUP("{field: typ, within: 1h}"),
+         "6:20: field: source s has no field \"typ\"; did you mean \"type\"?\n"},
+        {DEDUP("{field: event_id, within: 1h}"),
+         "6:20: field: source s has no field \"event_id\"; valid: user_id, type, amount, count, "
+         "score, ok, at\n"},
+        {DEDUP("{field: score, within: 1h}"),
+         "6:20: field: \"score\" is a double; an event's id is a string or an int64\n"},
+        {DEDUP("{field: amount, within: 1h}"),
+         "6:20: field: \"amount\" is a decimal(2); an event's id is a string or an int64\n"},
+        {DEDUP("{field: at, within: 1h}"),
+         "6:20: field: \"at\" is a timestamp; an event's id is a string or an int64\n"},
+        {DEDUP("{field: ok, within: 1h}"),
+         "6:20: field: \"ok\" is a bool; an event's id is a string or an int64\n"},
+        {DEDUP("{field: [type], within: 1h}"), "6:20: field must be a single value, not a list\n"},
+        {DEDUP("{field: , within: 1h}"), "6:13: field has no value\n"},
+        {DEDUP("{feild: type, within: 1h}"),
+         "6:13: unknown key \"feild\" in dedup of source s; did you mean \"field\"?\n"},
+        {DEDUP("{field: type, witihn: 1h}"),
+         "6:26: unknown key \"witihn\" in dedup of source s; did you mean \"within\"?\n"},
+        {DEDUP("{field: type, window: 1h}"),
+         "6:5: dedup of source s has no within\n"
+         "6:26: unknown key \"window\" in dedup of source s; valid: field, within\n"},
+        {DEDUP("{field: type, within: 0}"),
+         "6:34: within: \"0\" is out of range: 1ms to " YEARS "\n"},
+        {DEDUP("{field: type, within: 3661d}"),
+         "6:34: within: \"3661d\" is out of range: 1ms to " YEARS "\n"},
+        {DEDUP("{field: type, within: 60}"), "6:34: within: \"60\" has no unit; " FORM "\n"},
+        {"topic: t\n", "topic: t\n    dedupe: {field: type, within: 1h}\n",
+         "6:5: unknown key \"dedupe\" in source s; did you mean \"dedup\"?\n"},
+        /* A field of an unknown type has had its message. */
+        {"      at: timestamp\n", "      id: strnig\n    dedup: {field: id, within: 1h}\n",
+         "15:11: id: unknown type \"strnig\"; did you mean \"string\"?\n"},
     };
 
     (void)state;
@@ -402,6 +448,7 @@ int main(void)
         cmocka_unit_test(scalars),
         cmocka_unit_test(what_this_version_lacks),
         cmocka_unit_test(sources),
+        cmocka_unit_test(dedup),
         cmocka_unit_test(fields),
         cmocka_unit_test(views),
         cmocka_unit_test(conditions),

@@ -29,6 +29,7 @@ static const char rich[] =
     "      more: *opt\n"
     "    allowed_lateness: 60s\n"
     "    late_topic: late\n"
+    "    dedup: {field: page, within: 1h}\n"
     "views:\n"
     "  v:\n"
     "    source: s\n"
