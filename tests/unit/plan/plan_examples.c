@@ -83,10 +83,14 @@ static void example_session_features(void **state)
     assert_string_equal(plan->redis.key, "user:{user_id}:session_features");
     assert_true(plan->redis.ttl_ms == 7200000);
     check_view(plan, 0, "session_30m", 1800000, 60000, false, NULL);
-    check_feature(plan, 0, 0, "item_count_30m", FEATURE_COUNT, NULL);
-    check_feature(plan, 0, 1, "distinct_items_30m", FEATURE_DISTINCT, "item_id");
-    check_feature(plan, 0, 2, "distinct_categories_30m", FEATURE_DISTINCT, "category");
-    check_feature(plan, 0, 3, "category_counts_30m", FEATURE_HISTOGRAM, "category");
+    check_feature(plan, 0, 0, "items_clicked_30m", FEATURE_LAST, "item_id");
+    check_feature(plan, 0, 1, "item_count_30m", FEATURE_COUNT, NULL);
+    check_feature(plan, 0, 2, "distinct_items_30m", FEATURE_DISTINCT, "item_id");
+    check_feature(plan, 0, 3, "distinct_categories_30m", FEATURE_DISTINCT, "category");
+    check_feature(plan, 0, 4, "top_category_30m", FEATURE_TOP, "category");
+    check_feature(plan, 0, 5, "category_counts_30m", FEATURE_HISTOGRAM, "category");
+    assert_int_equal(plan->views[0].features[0].n, 20);
+    assert_int_equal(plan->views[0].features[4].n, 0); /* one category, no list */
     plan_free(plan);
 }
 
@@ -107,8 +111,14 @@ static void example_fraud(void **state)
     check_feature(plan, 1, 0, "mean_amount_1h", FEATURE_MEAN, "amount");
     check_feature(plan, 2, 0, "failed_logins_10m", FEATURE_COUNT, NULL);
     check_feature(plan, 3, 0, "max_amount_24h", FEATURE_MAX, "amount");
+    check_view(plan, 4, "session", 0, 0, true, NULL);
+    check_view(plan, 5, "last_action_24h", 86400000, 3600000, true, NULL);
+    check_feature(plan, 4, 0, "distinct_categories_session", FEATURE_DISTINCT, "category");
+    check_feature(plan, 5, 0, "since_last_action_ms", FEATURE_SINCE_PREVIOUS, NULL);
+    assert_int_equal(plan->views[4].window, WINDOW_SESSION);
+    assert_true(plan->views[4].gap_ms == 1800000);
     assert_int_equal(plan->views[0].paneset, plan->views[1].paneset);
-    assert_int_equal(plan->sources[0].paneset_count, 3);
+    assert_int_equal(plan->sources[0].paneset_count, 5);
     plan_free(plan);
 }
 
