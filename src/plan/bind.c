@@ -99,20 +99,23 @@ static const struct setting *unknown_key(struct binder *binder, const struct sec
     return spelling.best.data ? find_setting(section, spelling.best) : NULL;
 }
 
-/* A default is read as if it stood in the file, so it cannot differ from what its text says. */
 static void store_defaults(struct binder *binder, const struct section *section, void *base)
 {
-    for (uint32_t i = 0; i < section->count; i++) {
-        const struct setting *setting = &section->settings[i];
-        struct tree_node node = {.plain = true, .text = slice_of(setting->fallback)};
-        struct tree_pair pair = {&node, &node};
-        char *to = (char *)base + setting->offset;
+    for (uint32_t i = 0; i < section->count; i++)
+        setting_store_default(binder, &section->settings[i], base);
+}
 
-        if (setting->type == SETTING_SECTION)
-            store_defaults(binder, setting->section, to);
-        else if (setting->fallback)
-            CHECK(setting_read(binder, setting, &pair, to));
-    }
+/* A default is read as if it stood in the file, so it cannot differ from what its text says. */
+void setting_store_default(struct binder *binder, const struct setting *setting, void *base)
+{
+    struct tree_node node = {.plain = true, .text = slice_of(setting->fallback)};
+    struct tree_pair pair = {&node, &node};
+    char *to = (char *)base + setting->offset;
+
+    if (setting->type == SETTING_SECTION)
+        store_defaults(binder, setting->section, to);
+    else if (setting->fallback)
+        CHECK(setting_read(binder, setting, &pair, to));
 }
 
 /* Sets *ret_meant to the setting that the pair is, or may be a misspelling of, or NULL. */

@@ -23,6 +23,7 @@
     X(SETTING_TOPIC, "topic")        /* const char * */                                            \
     X(SETTING_BOOL, "true or false") /* bool */                                                    \
     X(SETTING_COUNT, "integer")      /* uint32_t */                                                \
+    X(SETTING_NUMBER, "number")      /* double */                                                  \
     X(SETTING_DURATION, "duration")  /* int64_t, ms */                                             \
     X(SETTING_SIZE, "size")          /* uint64_t, bytes */                                         \
     X(SETTING_CHOICE, "")            /* an enum: the value of the choice */                        \
@@ -63,7 +64,7 @@ struct setting {
     const struct section *section;
     bool required;
     bool not_yet;
-    unsigned takes;      /* options of features: the TAKES_ bit of those that they belong to */
+    unsigned kinds;      /* options of features: a bit for each kind that takes it */
     const char *written; /* documentation: what stands for the type, where that says too little */
     const char *derived; /* documentation: the default, where it comes from something else */
     const char *summary;
@@ -108,6 +109,9 @@ const char *bind_shown(struct binder *binder, const struct tree_node *scalar);
 /* The reader of a setting: pair->value into `to`. False after a mistake. */
 bool setting_read(struct binder *binder, const struct setting *setting,
                   const struct tree_pair *pair, void *to);
+
+/* Stores the setting's default, if it has one, as a section that begins at `base` keeps it. */
+void setting_store_default(struct binder *binder, const struct setting *setting, void *base);
 
 /* What documentation and messages call the type. */
 const char *setting_type_name(enum setting_type type);

@@ -6,16 +6,11 @@
 #ifndef FRESHET_PLAN_KINDS_H
 #define FRESHET_PLAN_KINDS_H
 
-/* What the key of a feature may stand for. */
-#define TAKES_FIELD  1u   /* `kind: field` */
-#define TAKES_TRUE   2u   /* `kind: true` */
-#define TAKES_N      4u   /* `n: 20` beside it */
-#define TAKES_LIMIT  8u   /* `limit: 64` beside it */
-#define TAKES_Q      16u  /* `q: 0.95` beside it */
-#define TAKES_SAMPLE 32u  /* `sample: true` beside it */
-#define NEEDS_NUMBER 64u  /* field: int64, double, decimal */
-#define NEEDS_ORDER  128u /* field: a number or a timestamp */
-#define NOT_YET      256u /* named in the design, refused by this version with a message */
+/* What the key of a feature may stand for. Its options are the rows of settings_option. */
+#define TAKES_FIELD  1u /* `kind: field` */
+#define TAKES_TRUE   2u /* `kind: true` */
+#define NEEDS_NUMBER 4u /* field: int64, double, decimal */
+#define NEEDS_ORDER  8u /* field: a number or a timestamp */
 
 /*      enumerator       spelled           takes */
 #define FEATURE_KINDS(X)                                                                           \
@@ -25,15 +20,15 @@
     X(FEATURE_MIN, "min", TAKES_FIELD | NEEDS_ORDER)                                               \
     X(FEATURE_MAX, "max", TAKES_FIELD | NEEDS_ORDER)                                               \
     X(FEATURE_DISTINCT, "distinct", TAKES_FIELD)                                                   \
-    X(FEATURE_HISTOGRAM, "histogram", TAKES_FIELD | TAKES_LIMIT)                                   \
-    X(FEATURE_VARIANCE, "variance", TAKES_FIELD | TAKES_SAMPLE | NEEDS_NUMBER | NOT_YET)           \
-    X(FEATURE_STDDEV, "stddev", TAKES_FIELD | TAKES_SAMPLE | NEEDS_NUMBER | NOT_YET)               \
-    X(FEATURE_FIRST, "first", TAKES_FIELD | TAKES_N | NOT_YET)                                     \
-    X(FEATURE_LAST, "last", TAKES_FIELD | TAKES_N | NOT_YET)                                       \
-    X(FEATURE_LIST, "list", TAKES_FIELD | TAKES_LIMIT | NOT_YET)                                   \
-    X(FEATURE_TOP, "top", TAKES_FIELD | TAKES_N | NOT_YET)                                         \
-    X(FEATURE_QUANTILE, "quantile", TAKES_FIELD | TAKES_Q | NEEDS_NUMBER | NOT_YET)                \
-    X(FEATURE_SINCE_PREVIOUS, "since_previous", TAKES_TRUE | NOT_YET)
+    X(FEATURE_HISTOGRAM, "histogram", TAKES_FIELD)                                                 \
+    X(FEATURE_VARIANCE, "variance", TAKES_FIELD | NEEDS_NUMBER)                                    \
+    X(FEATURE_STDDEV, "stddev", TAKES_FIELD | NEEDS_NUMBER)                                        \
+    X(FEATURE_FIRST, "first", TAKES_FIELD)                                                         \
+    X(FEATURE_LAST, "last", TAKES_FIELD)                                                           \
+    X(FEATURE_LIST, "list", TAKES_FIELD)                                                           \
+    X(FEATURE_TOP, "top", TAKES_FIELD)                                                             \
+    X(FEATURE_QUANTILE, "quantile", TAKES_FIELD | NEEDS_NUMBER)                                    \
+    X(FEATURE_SINCE_PREVIOUS, "since_previous", TAKES_TRUE)
 
 enum feature_kind {
 #define X(enumerator, spelled, takes) enumerator,

@@ -106,6 +106,39 @@ static void print_start(struct buf *out, const struct plan_source *source)
     }
 }
 
+static bool has_lifetime(const struct plan_source *source)
+{
+    for (uint32_t i = 0; i < source->paneset_count; i++) {
+        if (source->panesets[i].kind == PANES_LIFETIME)
+            return true;
+    }
+    return false;
+}
+
+static void print_late_events(struct buf *out, const struct plan_source *source)
+{
+    label(out, "late events");
+    buf_printf(out, "taken until ");
+    value_print_duration(out, source->allowed_lateness_ms);
+    buf_printf(out, " after a window's end, then ");
+    if (has_lifetime(source))
+        buf_printf(out, "by lifetime views alone\n");
+    else if (source->late_topic)
+        buf_printf(out, "to %s\n", source->late_topic);
+    else
+        buf_printf(out, "only counted\n");
+}
+
+static void print_dedup(struct buf *out, const struct plan_source *source)
+{
+    if (source->dedup_field == PLAN_NONE)
+        return;
+    label(out, "dedup");
+    buf_printf(out, "by %s: the same key and id within ", source->fields[source->dedup_field].name);
+    value_print_duration(out, source->dedup_within_ms);
+    buf_printf(out, " is dropped\n");
+}
+
 static void print_time_rules(struct buf *out, const struct plan_source *source)
 {
     static const char *const units[] = {
@@ -120,11 +153,8 @@ static void print_time_rules(struct buf *out, const struct plan_source *source)
     buf_printf(out, ", idle after ");
     value_print_duration(out, source->idle_after_ms);
     buf_append_char(out, '\n');
-    label(out, "late events");
-    buf_printf(out, "taken until ");
-    value_print_duration(out, source->allowed_lateness_ms);
-    buf_printf(out, " after a window's end, then %s%s\n", source->late_topic ? "to " : "",
-               source->late_topic ? source->late_topic : "only counted");
+    print_late_events(out, source);
+    print_dedup(out, source);
     label(out, "dead letters");
     buf_printf(out, "%s%s; more than ", source->dead_letter_topic ? "to " : "",
                source->dead_letter_topic ? source->dead_letter_topic : "counted and logged");
@@ -188,26 +218,104 @@ static void print_sharers(struct buf *out, const struct plan *plan,
     }
 }
 
-/* For each paneset its slide, its size, and the views that share it. */
-static void print_panes(struct buf *out, const struct plan *plan, const struct plan_source *source)
+static void print_pane_kind(struct buf *out, const struct plan_paneset *paneset)
 {
-    buf_printf(out, "  state per key\n");
-    for (uint32_t i = 0; i < source->paneset_count; i++) {
-        const struct plan_paneset *paneset = &source->panesets[i];
-
-        buf_printf(out, "    panes of ");
+    switch (paneset->kind) {
+    case PANES_SLIDES:
+        buf_printf(out, "panes of ");
         value_print_duration(out, paneset->slide_ms);
         if (paneset->offset_ms) {
             buf_printf(out, ", offset ");
             value_print_duration(out, paneset->offset_ms);
         }
+        break;
+    case PANES_SESSIONS:
+        buf_printf(out, "sessions, gap ");
+        value_print_duration(out, paneset->gap_ms);
+        break;
+    case PANES_LIFETIME:
+        buf_printf(out, "lifetime");
+        break;
+    }
+}
+
+/* Cells that are pointers: what they point to comes on top of the bytes of a pane. */
+static bool keeps_values(enum cell_kind kind)
+{
+    switch (kind) {
+    case CELL_DISTINCT:
+    case CELL_HISTOGRAM:
+    case CELL_FIRST:
+    case CELL_LAST:
+    case CELL_TOP:
+    case CELL_QUANTILE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The kinds of features, as bits, that keep values beside the paneset's bytes. */
+static unsigned kinds_beside(const struct plan *plan, const struct plan_source *source, int paneset)
+{
+    unsigned kinds = 0;
+
+    for (uint32_t i = 0; i < source->view_count; i++) {
+        const struct plan_view *view = &plan->views[source->views[i]];
+
+        if (view->paneset != paneset)
+            continue;
+        for (uint32_t j = 0; j < view->feature_count; j++) {
+            const struct plan_feature *feature = &view->features[j];
+
+            if (keeps_values(source->panesets[paneset].cells[feature->cell].kind))
+                kinds |= 1u << feature->kind;
+        }
+    }
+    return kinds;
+}
+
+static void print_pane_size(struct buf *out, const struct plan_paneset *paneset, unsigned kinds)
+{
+    const char *before = ", and the values of ";
+
+    buf_printf(out, "      %u cell%s, %u bytes", paneset->cell_count,
+               paneset->cell_count == 1 ? "" : "s", paneset->cell_bytes);
+    if (paneset->kind == PANES_SLIDES)
+        buf_printf(out, " a pane, %lld pane%s a window", (long long)paneset->panes_max,
+                   paneset->panes_max == 1 ? "" : "s");
+    else if (paneset->kind == PANES_SESSIONS)
+        buf_printf(out, " an open session");
+    for (int kind = 0; kind < FEATURE_KIND_COUNT; kind++) {
+        if (!(kinds & 1u << kind))
+            continue;
+        buf_printf(out, "%s%s", before, feature_kind_name((enum feature_kind)kind));
+        before = ", ";
+    }
+    buf_append_char(out, '\n');
+}
+
+/* For each paneset what it keeps apart, its size, and the views that share it. */
+static void print_state(struct buf *out, const struct plan *plan, const struct plan_source *source)
+{
+    buf_printf(out, "  state per key\n");
+    for (uint32_t i = 0; i < source->paneset_count; i++) {
+        const struct plan_paneset *paneset = &source->panesets[i];
+
+        buf_printf(out, "    ");
+        print_pane_kind(out, paneset);
         print_where(out, source, paneset->predicate);
         buf_printf(out, ", ");
         print_sharers(out, plan, source, (int)i);
-        buf_printf(out, "\n      %u cell%s, %u bytes a pane, %lld pane%s a window\n",
-                   paneset->cell_count, paneset->cell_count == 1 ? "" : "s", paneset->cell_bytes,
-                   (long long)paneset->panes_max, paneset->panes_max == 1 ? "" : "s");
+        buf_append_char(out, '\n');
+        print_pane_size(out, paneset, kinds_beside(plan, source, (int)i));
     }
+    if (source->dedup_field == PLAN_NONE)
+        return;
+    buf_printf(out, "    ids of ");
+    value_print_duration(out, source->dedup_within_ms);
+    buf_printf(out, ", for all views of %s\n      %d bytes an id\n", source->name,
+               PLAN_DEDUP_ID_BYTES);
 }
 
 static void print_source(struct buf *out, const struct plan *plan, uint32_t number)
@@ -234,17 +342,32 @@ static void print_source(struct buf *out, const struct plan *plan, uint32_t numb
     }
     print_time_rules(out, source);
     print_fields(out, source);
-    print_panes(out, plan, source);
+    print_state(out, plan, source);
 }
 
-static void print_window(struct buf *out, const struct plan_view *view)
+static void print_window(struct buf *out, const struct plan *plan, const struct plan_view *view)
 {
     label(out, "window");
-    buf_printf(out, "%s ", view->window == WINDOW_TUMBLING ? "tumbling" : "sliding");
-    value_print_duration(out, view->size_ms);
-    if (view->window == WINDOW_SLIDING) {
+    switch (view->window) {
+    case WINDOW_TUMBLING:
+        buf_printf(out, "tumbling ");
+        value_print_duration(out, view->size_ms);
+        break;
+    case WINDOW_SLIDING:
+        buf_printf(out, "sliding ");
+        value_print_duration(out, view->size_ms);
         buf_printf(out, " every ");
         value_print_duration(out, view->slide_ms);
+        break;
+    case WINDOW_SESSION:
+        buf_printf(out, "session, gap ");
+        value_print_duration(out, view->gap_ms);
+        break;
+    case WINDOW_LIFETIME:
+        buf_printf(out, "lifetime, anew after ");
+        value_print_duration(out, plan->state.ttl_ms);
+        buf_printf(out, " without an event");
+        break;
     }
     if (view->offset_ms) {
         buf_printf(out, ", offset ");
@@ -258,35 +381,70 @@ static void print_emission(struct buf *out, const struct plan *plan, const struc
     static const char *const when_empty[] = {
         [WHEN_EMPTY_ZERO] = "zero", [WHEN_EMPTY_KEEP] = "keep", [WHEN_EMPTY_DELETE] = "delete"};
 
+    bool session = view->window == WINDOW_SESSION;
+
     label(out, "emit");
-    buf_printf(out, "%s\n",
-               view->on_update ? "on_update: after each event"
-                               : "on_close: when a window ends, again for each late event");
+    if (view->on_update)
+        buf_printf(out, "on_update: after each event\n");
+    else
+        buf_printf(out, "on_close: when a %s ends, again for each late event\n",
+                   session ? "session" : "window");
     if (!plan->redis.present)
         return;
     label(out, "in Redis");
-    buf_printf(out, "unchanged: %s, when_empty: %s\n", view->skip_unchanged ? "skip" : "emit",
-               when_empty[view->when_empty]);
+    buf_printf(out, "unchanged: %s", view->skip_unchanged ? "skip" : "emit");
+    /* The others have no empty rows. */
+    if (view->window != WINDOW_LIFETIME && !(session && !view->on_update))
+        buf_printf(out, ", when_empty: %s", when_empty[view->when_empty]);
+    buf_append_char(out, '\n');
 }
 
 static void print_result_type(struct buf *out, const struct plan_feature *feature)
 {
     switch (feature->kind) {
-    case FEATURE_SUM:
-    case FEATURE_MIN:
-    case FEATURE_MAX:
-        print_type(out, feature->field_type, feature->scale);
+    case FEATURE_COUNT:
+    case FEATURE_DISTINCT:
+    case FEATURE_SINCE_PREVIOUS:
+        buf_printf(out, "int64");
         break;
     case FEATURE_MEAN:
+    case FEATURE_VARIANCE:
+    case FEATURE_STDDEV:
+    case FEATURE_QUANTILE:
         buf_printf(out, "double");
         break;
     case FEATURE_HISTOGRAM:
         print_type(out, feature->field_type, feature->scale);
         buf_printf(out, " → int64");
         break;
-    default:
-        buf_printf(out, "int64");
+    case FEATURE_SUM:
+    case FEATURE_MIN:
+    case FEATURE_MAX:
+    case FEATURE_FIRST:
+    case FEATURE_LAST:
+    case FEATURE_LIST:
+    case FEATURE_TOP:
+        if (feature->kind == FEATURE_LIST || feature->n)
+            buf_printf(out, "list of ");
+        print_type(out, feature->field_type, feature->scale);
+        break;
+    case FEATURE_KIND_COUNT:
+        UNREACHABLE();
     }
+}
+
+static void print_options(struct buf *out, const struct plan_feature *feature)
+{
+    if (feature->limit)
+        buf_printf(out, ", limit %u", feature->limit);
+    if (feature->n)
+        buf_printf(out, ", n %u", feature->n);
+    if (feature->kind == FEATURE_QUANTILE) {
+        buf_printf(out, ", q ");
+        out->len += text_double(buf_reserve(out, TEXT_DOUBLE_MAX), feature->q);
+    }
+    if (feature->sample)
+        buf_printf(out, ", sample");
 }
 
 static void print_features(struct buf *out, const struct plan_source *source,
@@ -303,8 +461,7 @@ static void print_features(struct buf *out, const struct plan_source *source,
         buf_printf(out, "    %-*s  %s %s", width, feature->name, feature_kind_name(feature->kind),
                    feature->field == PLAN_NONE ? "of events" : source->fields[feature->field].name);
         print_where(out, source, feature->predicate);
-        if (feature->limit)
-            buf_printf(out, ", limit %u", feature->limit);
+        print_options(out, feature);
         buf_printf(out, ": ");
         print_result_type(out, feature);
         buf_append_char(out, '\n');
@@ -317,7 +474,7 @@ static void print_view(struct buf *out, const struct plan *plan, const struct pl
 
     buf_printf(out, "\nview %s\n", view->name);
     print_setting(out, "source", source->name);
-    print_window(out, view);
+    print_window(out, plan, view);
     print_emission(out, plan, view);
     print_setting(out, "where",
                   view->predicate == PLAN_NONE ? "every event"

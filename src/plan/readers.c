@@ -132,6 +132,23 @@ static bool read_count(struct binder *binder, const struct setting *setting,
     return true;
 }
 
+static bool read_number(struct binder *binder, const struct setting *setting,
+                        const struct tree_pair *pair, void *to)
+{
+    struct err err;
+    double value;
+
+    if (!plain_scalar(binder, pair))
+        return false;
+    int rc = value_double(pair->value->text, &value, &err);
+    if (rc == -EINVAL)
+        return wrong_value(binder, pair, err.text);
+    if (rc < 0 || value < (double)setting->min || value > (double)setting->max)
+        return out_of_bounds(binder, setting, pair, print_int64);
+    *(double *)to = value;
+    return true;
+}
+
 static bool read_shards(struct binder *binder, const struct setting *setting,
                         const struct tree_pair *pair, void *to)
 {
@@ -284,57 +301,6 @@ static bool read_start(struct binder *binder, const struct setting *setting,
                            "2026-01-31T08:00:00Z");
     source->start = START_TIMESTAMP;
     return true;
-}
-
-/* What a window needs beyond the bounds of its settings. */
-static bool check_window(struct binder *binder, const struct tree_pair *pair,
-                         const struct window_setting *window, struct plan_view *view)
-{
-    const struct tree_pair *tumbling = tree_find(pair->value, "tumbling");
-    const struct tree_pair *sliding = tree_find(pair->value, "sliding");
-    const struct tree_pair *every = tree_find(pair->value, "every");
-
-    if (tumbling && sliding)
-        return mistake(binder, sliding->key, "a window is either tumbling or sliding");
-    if (!tumbling && !sliding)
-        return mistake(binder, pair->key, "window is neither tumbling nor sliding");
-    if (tumbling && every)
-        return mistake(binder, every->key, "every does not belong to a tumbling window");
-    if (sliding && !every)
-        return mistake(binder, sliding->key, "a sliding window has no every, its slide");
-
-    view->window = tumbling ? WINDOW_TUMBLING : WINDOW_SLIDING;
-    view->size_ms = tumbling ? window->tumbling_ms : window->sliding_ms;
-    view->slide_ms = tumbling ? window->tumbling_ms : window->every_ms;
-    if (view->size_ms % view->slide_ms != 0)
-        return mistake(binder, sliding->value, "sliding: %s is not a multiple of every, %s",
-                       bind_shown(binder, sliding->value), bind_shown(binder, every->value));
-    view->panes = view->size_ms / view->slide_ms;
-    if (view->panes > PLAN_SLIDES_MAX)
-        return mistake(binder, sliding->value, "sliding: %lld times every is too much: at most %d",
-                       (long long)view->panes, PLAN_SLIDES_MAX);
-    /* A bound is at a multiple of the slide plus offset, so only the rest counts. */
-    view->offset_ms = window->offset_ms % view->slide_ms;
-    if (view->offset_ms < 0)
-        view->offset_ms += view->slide_ms;
-    return true;
-}
-
-static bool read_window(struct binder *binder, const struct setting *setting,
-                        const struct tree_pair *pair, void *to)
-{
-    struct window_setting window = {0};
-    const char *place = plan_printf(binder->scratch, "window of %s", binder->place);
-
-    if (tree_is_text(pair->value, "lifetime"))
-        return mistake(binder, pair->value,
-                       "window: lifetime is not supported by this version yet");
-    if (pair->value->kind != TREE_MAPPING)
-        return mistake(binder, pair->value,
-                       "window must be a mapping such as {tumbling: 24h} or {sliding: 1h, every: "
-                       "10m}");
-    return bind_section(binder, setting->section, place, pair, &window) &&
-           check_window(binder, pair, &window, to);
 }
 
 static bool read_properties(struct binder *binder, const struct setting *setting,
@@ -497,16 +463,27 @@ typedef bool setting_reader(struct binder *binder, const struct setting *setting
                             const struct tree_pair *pair, void *to);
 
 static setting_reader *const readers[SETTING_TYPE_COUNT] = {
-    [SETTING_TEXT] = read_text,           [SETTING_NAME] = read_name,
-    [SETTING_TOPIC] = read_topic,         [SETTING_BOOL] = read_bool,
-    [SETTING_COUNT] = read_count,         [SETTING_DURATION] = read_duration,
-    [SETTING_SIZE] = read_size,           [SETTING_CHOICE] = read_choice,
-    [SETTING_FLAG] = read_flag,           [SETTING_FIXED] = read_fixed,
-    [SETTING_PATH] = read_path,           [SETTING_START] = read_start,
-    [SETTING_WINDOW] = read_window,       [SETTING_PROPERTIES] = read_properties,
-    [SETTING_REDIS_URL] = read_redis_url, [SETTING_SHARDS] = read_shards,
-    [SETTING_CPUS] = read_cpus,           [SETTING_LISTEN] = read_listen,
-    [SETTING_SECTION] = read_section,     [SETTING_LATER] = read_later,
+    [SETTING_TEXT] = read_text,
+    [SETTING_NAME] = read_name,
+    [SETTING_TOPIC] = read_topic,
+    [SETTING_BOOL] = read_bool,
+    [SETTING_COUNT] = read_count,
+    [SETTING_NUMBER] = read_number,
+    [SETTING_DURATION] = read_duration,
+    [SETTING_SIZE] = read_size,
+    [SETTING_CHOICE] = read_choice,
+    [SETTING_FLAG] = read_flag,
+    [SETTING_FIXED] = read_fixed,
+    [SETTING_PATH] = read_path,
+    [SETTING_START] = read_start,
+    [SETTING_WINDOW] = setting_read_window,
+    [SETTING_PROPERTIES] = read_properties,
+    [SETTING_REDIS_URL] = read_redis_url,
+    [SETTING_SHARDS] = read_shards,
+    [SETTING_CPUS] = read_cpus,
+    [SETTING_LISTEN] = read_listen,
+    [SETTING_SECTION] = read_section,
+    [SETTING_LATER] = read_later,
 };
 
 bool setting_read(struct binder *binder, const struct setting *setting,

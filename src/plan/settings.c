@@ -8,6 +8,9 @@
 #define CHOICE(spelled, number) .name = (spelled), .value = (number)
 #define CHOICE_NOT_YET(spelled) .name = (spelled), .not_yet = true
 #define ROWS(rows)              .settings = (rows), .count = ARRAY_LEN(rows)
+#define OF(kind)                (1u << FEATURE_##kind)
+
+_Static_assert(FEATURE_KIND_COUNT <= 32, "setting.kinds has a bit for each");
 
 static const struct setting top_rows[] = {
     {"pipeline", SETTING_NAME, STORED(plan, pipeline), .required = true,
@@ -103,8 +106,8 @@ static const struct setting source_rows[] = {
      .summary = "Where events go that are late for every view"},
     {"dead_letter_topic", SETTING_TOPIC, STORED(plan_source, dead_letter_topic),
      .derived = "counted and logged", .summary = "Where records go that cannot be decoded"},
-    {"dedup", SETTING_LATER, .not_yet = true, .written = "mapping",
-     .summary = "Drop events whose id was seen before"},
+    {"dedup", SETTING_LATER, .written = "mapping", .derived = "none",
+     .summary = "Drop events that were seen before"},
 };
 const struct section settings_source = {"source", ROWS(source_rows)};
 
@@ -124,6 +127,16 @@ static const struct setting time_rows[] = {
                 "UTC where it has no zone"},
 };
 const struct section settings_time = {"time", ROWS(time_rows)};
+
+static const struct setting dedup_rows[] = {
+    {"field", SETTING_LATER, .required = true, .written = "field",
+     .summary = "The field of an event's id: a string or an int64; an event without one is taken"},
+    {"within", SETTING_DURATION, STORED(plan_source, dedup_within_ms), .required = true, .min = 1,
+     .max = LONGEST_MS,
+     .summary = "An event is dropped if another of its key and id was taken whose time is at most "
+                "so far from its own"},
+};
+const struct section settings_dedup = {"dedup", ROWS(dedup_rows)};
 
 static const struct setting field_rows[] = {
     {"type", SETTING_LATER, .required = true,
@@ -155,7 +168,8 @@ static const struct setting view_rows[] = {
     {"window", SETTING_WINDOW, .section = &settings_window, .required = true,
      .summary = "The slices of event time that it computes over"},
     {"emit", SETTING_FLAG, "on_close", STORED(plan_view, on_update), .choices = emit_choices,
-     .summary = "`on_close`: a row when a window ends; `on_update`: after each event"},
+     .summary = "`on_close`: a row when a window ends; `on_update`: after each event; a lifetime "
+                "has no end, so it needs `on_update`"},
     {"unchanged", SETTING_FLAG, "emit", STORED(plan_view, skip_unchanged),
      .choices = unchanged_choices,
      .summary = "`skip`: values that equal the last ones are not written to Redis again"},
@@ -182,31 +196,51 @@ static const struct setting window_rows[] = {
      .max = LONGEST_MS,
      .summary = "Moves all bounds, which are multiples of the slide since 1970-01-01 UTC; may be "
                 "negative"},
-    {"session", SETTING_LATER, .not_yet = true, .written = "duration",
-     .summary = "Windows that end with a gap"},
+    {"session", SETTING_DURATION, STORED(window_setting, session_ms), .min = 1, .max = LONGEST_MS,
+     .summary = "Windows of events that are at most so far apart, from the first one to this long "
+                "after the last"},
 };
 const struct section settings_window = {"window", ROWS(window_rows)};
 
 static const struct setting feature_rows[] = {
-#define X(enumerator, spelled, flags) {spelled, SETTING_LATER, .not_yet = ((flags)&NOT_YET) != 0},
+#define X(enumerator, spelled, takes) {.name = spelled, .type = SETTING_LATER},
     FEATURE_KINDS(X)
 #undef X
         {"where", SETTING_LATER, .written = "condition", .derived = "every event of the view",
          .summary = "Which of the view's events it takes"},
-    {"limit", SETTING_COUNT, "64", STORED(plan_feature, limit), .min = 1,
-     .max = PLAN_HISTOGRAM_LIMIT_MAX, .takes = TAKES_LIMIT,
-     .summary = "`histogram`: values that are counted one by one; the rest is under `__other__`"},
-    {"n", SETTING_LATER, .takes = TAKES_N},
-    {"q", SETTING_LATER, .takes = TAKES_Q},
-    {"sample", SETTING_LATER, .takes = TAKES_SAMPLE},
+    {.name = "limit", .type = SETTING_LATER},
+    {.name = "n", .type = SETTING_LATER},
+    {.name = "q", .type = SETTING_LATER},
+    {.name = "sample", .type = SETTING_LATER},
 };
 const struct section settings_feature = {"feature", ROWS(feature_rows)};
+
+/* One name may have several rows, for different kinds. */
+static const struct setting option_rows[] = {
+    {"limit", SETTING_COUNT, "64", STORED(plan_feature, limit), .min = 1,
+     .max = PLAN_HISTOGRAM_LIMIT_MAX, .kinds = OF(HISTOGRAM),
+     .summary = "Values that are counted one by one; the rest is under `__other__`"},
+    {"limit", SETTING_COUNT, "1000", STORED(plan_feature, limit), .min = 1,
+     .max = PLAN_LIST_LIMIT_MAX, .kinds = OF(LIST), .summary = "The newest so many are kept"},
+    {"n", SETTING_COUNT, STORED(plan_feature, n), .min = 1, .max = PLAN_FIRST_LAST_MAX,
+     .kinds = OF(FIRST) | OF(LAST), .derived = "a single value",
+     .summary = "A list of at most so many"},
+    {"n", SETTING_COUNT, STORED(plan_feature, n), .min = 1, .max = PLAN_TOP_MAX, .kinds = OF(TOP),
+     .derived = "a single value", .summary = "A list of at most so many"},
+    {"q", SETTING_NUMBER, STORED(plan_feature, q), .max = 1, .kinds = OF(QUANTILE),
+     .required = true, .summary = "0.5: the median; 0: the least value; 1: the greatest"},
+    {"sample", SETTING_BOOL, "false", STORED(plan_feature, sample),
+     .kinds = OF(VARIANCE) | OF(STDDEV),
+     .summary = "`true`: divided by n − 1, as of a sample, and null for a single value; else by n"},
+};
+const struct section settings_option = {"option", ROWS(option_rows)};
 
 static const struct setting state_rows[] = {
     {"dir", SETTING_TEXT, "/var/lib/freshet", STORED(plan_state, dir),
      .summary = "Folder of working state and checkpoints"},
     {"ttl", SETTING_DURATION, "25h", STORED(plan_state, ttl_ms), .max = LONGEST_MS,
-     .summary = "Event time after which state that no window needs is freed"},
+     .summary = "Event time after which state that no window needs is freed; a key's lifetime "
+                "starts anew after so long without an event"},
     {"memory", SETTING_SIZE, "8GiB", STORED(plan_state, memory_bytes), .min = 1 << 20,
      .max = INT64_C(1) << 50, .summary = "The most that state may take"},
 };
@@ -271,12 +305,21 @@ const struct feature_doc feature_docs[FEATURE_KIND_COUNT] = {
                           "exact to 64 values a window, then within 2 % (standard error)"},
     [FEATURE_HISTOGRAM] = {"map: value → count", "{}",
                            "exact to `limit` values, the rest under `__other__`"},
-    [FEATURE_VARIANCE] = {"double", "null", "stable"},
-    [FEATURE_STDDEV] = {"double", "null", "stable"},
-    [FEATURE_FIRST] = {"the field's type, or list", "null or []", "exact"},
-    [FEATURE_LAST] = {"the field's type, or list", "null or []", "exact"},
-    [FEATURE_LIST] = {"list", "[]", "exact to `limit`"},
-    [FEATURE_TOP] = {"the field's type, or list", "null or []", "exact to 256 values a window"},
-    [FEATURE_QUANTILE] = {"double", "null", "within 1 %"},
-    [FEATURE_SINCE_PREVIOUS] = {"int64: ms", "null", "exact"},
+    [FEATURE_VARIANCE] = {"double", "null", "rounding only: no sum of squares is kept"},
+    [FEATURE_STDDEV] = {"double", "null", "rounding only: no sum of squares is kept"},
+    [FEATURE_FIRST] = {"the oldest event's, of the field's type; with `n` a list, oldest → newest",
+                       "null, with `n` []", "exact"},
+    [FEATURE_LAST] = {"the newest event's, of the field's type; with `n` a list, oldest → newest",
+                      "null, with `n` []", "exact"},
+    [FEATURE_LIST] = {"list of every event's, oldest → newest", "[]",
+                      "exact to `limit` values, then the newest"},
+    [FEATURE_TOP] = {"the most frequent, of the field's type; with `n` a list, more frequent "
+                     "first; of equally frequent ones the bytewise smallest first",
+                     "null, with `n` []",
+                     "exact to 256 different values a window, then by counts that are too low by "
+                     "at most 1/257 of the window's events"},
+    [FEATURE_QUANTILE] = {"double: the one of n values that has rank ⌊q · (n − 1)⌋, from 0", "null",
+                          "within 1 % of it; `q` 0 and 1 are exact"},
+    [FEATURE_SINCE_PREVIOUS] = {"int64: ms between the two newest events",
+                                "null, also of a single event", "exact"},
 };

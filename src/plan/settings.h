@@ -11,10 +11,12 @@ extern const struct section settings_kafka;
 extern const struct section settings_redis;
 extern const struct section settings_source;  /* struct plan_source */
 extern const struct section settings_time;    /* struct plan_source */
+extern const struct section settings_dedup;   /* struct plan_source */
 extern const struct section settings_field;   /* struct plan_field */
 extern const struct section settings_view;    /* struct plan_view */
 extern const struct section settings_window;  /* struct window_setting */
 extern const struct section settings_feature; /* struct plan_feature */
+extern const struct section settings_option;  /* struct plan_feature: what its kind takes besides */
 extern const struct section settings_state;
 extern const struct section settings_checkpoint;
 extern const struct section settings_engine;
@@ -28,7 +30,12 @@ struct window_setting {
     int64_t sliding_ms;
     int64_t every_ms;
     int64_t offset_ms;
+    int64_t session_ms;
 };
+
+/* window.c: the reader of SETTING_WINDOW. */
+bool setting_read_window(struct binder *binder, const struct setting *setting,
+                         const struct tree_pair *pair, void *to);
 
 /* What a kind of feature gives, for documentation. */
 struct feature_doc {

@@ -1,4 +1,4 @@
-/* source - sources: their fields, entity and time. */
+/* source - sources: their fields, entity, time and ids. */
 #include <errno.h>
 
 #include "plan/compile.h"
@@ -234,7 +234,6 @@ static void compile_entity(struct compile *compile, int number, const struct tre
     struct plan_source *source = &compile->plan->sources[number];
 
     source->entity = PLAN_NONE;
-    source->dedup_field = PLAN_NONE;
     if (!pair || !bind_scalar(binder, pair))
         return;
     int entity = compile_field_named(compile, number, pair->value, "entity");
@@ -268,6 +267,31 @@ static void compile_time(struct compile *compile, const char *place, const struc
         setting_read(binder, &path, field, &source->time_path);
 }
 
+static void compile_dedup(struct compile *compile, int number, const char *place,
+                          const struct tree_pair *pair)
+{
+    struct binder *binder = &compile->binder;
+    struct plan_source *source = &compile->plan->sources[number];
+
+    source->dedup_field = PLAN_NONE;
+    if (!pair)
+        return;
+    bind_section(binder, &settings_dedup, plan_printf(binder->scratch, "dedup of %s", place), pair,
+                 source);
+    const struct tree_pair *id = tree_find(pair->value, "field");
+    if (!id || !bind_scalar(binder, id))
+        return;
+    int field = compile_field_named(compile, number, id->value, "field");
+    if (field == PLAN_NONE || !compile_type_known(compile, number, field))
+        return;
+    const struct plan_field *declared = &source->fields[field];
+    if (declared->type != FIELD_STRING && declared->type != FIELD_INT64)
+        mistake(binder, id->value, "field: %s is %s; an event's id is a string or an int64",
+                bind_shown(binder, id->value), compile_type_text(compile, declared));
+    else
+        source->dedup_field = field;
+}
+
 static void compile_source(struct compile *compile, int number, const struct tree_pair *pair)
 {
     struct binder *binder = &compile->binder;
@@ -285,6 +309,7 @@ static void compile_source(struct compile *compile, int number, const struct tre
     compile_fields(compile, place, tree_find(pair->value, "fields"), notes, source);
     compile_entity(compile, number, tree_find(pair->value, "entity"));
     compile_time(compile, place, tree_find(pair->value, "time"), source);
+    compile_dedup(compile, number, place, tree_find(pair->value, "dedup"));
 }
 
 void compile_sources(struct compile *compile)

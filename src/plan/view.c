@@ -58,27 +58,58 @@ static const struct tree_pair *find_kind_pair(struct compile *compile, const cha
     if (found || !bound)
         return found;
     spelling_init(&kinds_known, SLICE_LITERAL(""));
-    for (int kind = 0; kind < FEATURE_KIND_COUNT; kind++) {
-        if (!(kinds[kind].takes & NOT_YET))
-            spelling_offer(&kinds_known, slice_of(kinds[kind].name));
-    }
+    for (int kind = 0; kind < FEATURE_KIND_COUNT; kind++)
+        spelling_offer(&kinds_known, slice_of(kinds[kind].name));
     mistake(binder, pair->key, "%s has no kind%s", place,
             spelling_hint(&kinds_known, binder->scratch));
     spelling_done(&kinds_known);
     return NULL;
 }
 
+/* Options that only other kinds take. An option that several of them take gives equal messages, of
+ * which one stands. */
 static void check_options(struct compile *compile, const struct tree_node *node,
                           enum feature_kind kind)
 {
-    for (uint32_t i = 0; i < settings_feature.count; i++) {
-        const struct setting *option = &settings_feature.settings[i];
-        const struct tree_pair *written = option->takes ? tree_find(node, option->name) : NULL;
+    const char *takes = NULL;
+    unsigned bit = 1u << kind;
 
-        if (written && !(kinds[kind].takes & option->takes))
-            mistake(&compile->binder, written->key, "%s does not belong to %s", option->name,
-                    kinds[kind].name);
+    for (uint32_t i = 0; i < settings_option.count; i++) {
+        if (settings_option.settings[i].kinds & bit)
+            takes = settings_option.settings[i].name; /* a kind has one at most */
     }
+    for (uint32_t i = 0; i < settings_option.count; i++) {
+        const struct setting *option = &settings_option.settings[i];
+        const struct tree_pair *written = tree_find(node, option->name);
+
+        if (written && (!takes || strcmp(option->name, takes) != 0))
+            mistake(&compile->binder, written->key, "%s does not belong to %s%s%s", option->name,
+                    kinds[kind].name, takes ? ", which takes " : "", takes ? takes : "");
+    }
+}
+
+/* What the kind takes besides its field. */
+static void compile_options(struct compile *compile, const struct tree_node *node,
+                            const struct tree_node *kind_key, struct plan_feature *feature)
+{
+    struct binder *binder = &compile->binder;
+
+    for (uint32_t i = 0; i < settings_option.count; i++) {
+        const struct setting *option = &settings_option.settings[i];
+        const struct tree_pair *written = tree_find(node, option->name);
+
+        if (!(option->kinds & 1u << feature->kind))
+            continue;
+        if (written)
+            setting_read(binder, option, written, (char *)feature + option->offset);
+        else if (option->required)
+            mistake(binder, kind_key, "%s has no %s, a %s from %lld to %lld",
+                    kinds[feature->kind].name, option->name, setting_type_name(option->type),
+                    (long long)option->min, (long long)option->max);
+        else
+            setting_store_default(binder, option, feature);
+    }
+    check_options(compile, node, feature->kind);
 }
 
 static void check_type(struct compile *compile, const struct tree_node *at, enum feature_kind kind,
@@ -103,7 +134,9 @@ static void compile_operand(struct compile *compile, int source, const struct tr
 {
     struct binder *binder = &compile->binder;
     const struct tree_node *operand = pair->value;
-    bool takes_true = (kinds[feature->kind].takes & TAKES_TRUE) != 0;
+    const struct kind_row *kind = &kinds[feature->kind];
+    bool takes_true = (kind->takes & TAKES_TRUE) != 0;
+    bool takes_field = (kind->takes & TAKES_FIELD) != 0;
 
     feature->field = PLAN_NONE;
     feature->field_type = FIELD_INT64;
@@ -111,11 +144,12 @@ static void compile_operand(struct compile *compile, int source, const struct tr
         return;
     if (takes_true && operand->plain && tree_is_text(operand, "true"))
         return;
-    if (takes_true && operand->plain && tree_is_text(operand, "false")) {
-        mistake(binder, operand, "%s takes true or a field", kinds[feature->kind].name);
+    if (!takes_field || (takes_true && operand->plain && tree_is_text(operand, "false"))) {
+        mistake(binder, operand, "%s takes true%s", kind->name,
+                takes_field ? " or a field" : ", without quotes, and no field");
         return;
     }
-    int field = compile_field_named(compile, source, operand, kinds[feature->kind].name);
+    int field = compile_field_named(compile, source, operand, kind->name);
     if (field == PLAN_NONE || !compile_type_known(compile, source, field))
         return;
     const struct plan_field *declared = &compile->plan->sources[source].fields[field];
@@ -139,12 +173,10 @@ static void compile_feature(struct compile *compile, const struct plan_view *vie
     bind_name(binder, pair->key, "feature");
     bool bound = bind_section(binder, &settings_feature, place, pair, feature);
     const struct tree_pair *kind = find_kind_pair(compile, place, pair, bound, &feature->kind);
-    if (kind && !(kinds[feature->kind].takes & NOT_YET)) {
-        check_options(compile, pair->value, feature->kind);
+    if (kind) {
+        compile_options(compile, pair->value, kind->key, feature);
         compile_operand(compile, view->source, kind, feature);
     }
-    if (!(kinds[feature->kind].takes & TAKES_LIMIT))
-        feature->limit = 0; /* what the table's default is for does not have one */
     if (where)
         feature->predicate = compile_condition(compile, view->source, where);
 }
@@ -190,6 +222,23 @@ static int find_source(struct compile *compile, const struct tree_pair *pair)
     return found;
 }
 
+/* A lifetime never closes. */
+static void check_emission(struct compile *compile, const struct tree_pair *pair,
+                           const struct plan_view *view)
+{
+    const struct tree_pair *window = tree_find(pair->value, "window");
+    const struct tree_pair *emit = tree_find(pair->value, "emit");
+
+    if (view->window != WINDOW_LIFETIME || view->on_update)
+        return;
+    if (!emit)
+        mistake(&compile->binder, window->value,
+                "window: lifetime has no end to wait for; add emit: on_update");
+    else if (tree_is_text(emit->value, "on_close"))
+        mistake(&compile->binder, emit->value,
+                "emit: a lifetime has no end to wait for; it needs on_update");
+}
+
 static void compile_view(struct compile *compile, uint32_t number, const struct tree_pair *pair)
 {
     struct binder *binder = &compile->binder;
@@ -203,6 +252,7 @@ static void compile_view(struct compile *compile, uint32_t number, const struct 
     view->predicate = PLAN_NONE;
     bind_name(binder, pair->key, "view");
     bind_section(binder, &settings_view, place, pair, view);
+    check_emission(compile, pair, view);
     view->source = find_source(compile, tree_find(pair->value, "source"));
     if (view->source != PLAN_NONE)
         compile->plan->sources[view->source].view_count++;

@@ -1,4 +1,4 @@
-/* From a right file to the plan: defaults, every setting, keys, panes and cells. */
+/* From a right file to the plan: defaults, every setting, fields and keys. */
 #include "plan_test.h"
 
 static void defaults(void **state)
@@ -46,6 +46,8 @@ static void defaults(void **state)
     assert_true(source->max_future_ms == 60000);
     assert_null(source->late_topic);
     assert_null(source->dead_letter_topic);
+    assert_int_equal(source->dedup_field, PLAN_NONE);
+    assert_true(source->dedup_within_ms == 0);
     assert_int_equal(source->predicate_count, 0);
 
     assert_int_equal(plan->view_count, 1);
@@ -57,6 +59,7 @@ static void defaults(void **state)
     assert_true(view->slide_ms == 600000);
     assert_true(view->offset_ms == 0);
     assert_true(view->panes == 6);
+    assert_true(view->gap_ms == 0);
     assert_false(view->on_update);
     assert_false(view->skip_unchanged);
     assert_int_equal(view->when_empty, WHEN_EMPTY_ZERO);
@@ -141,6 +144,7 @@ static void every_setting(void **state)
         "    max_future: 1h\n"
         "    late_topic: late\n"
         "    dead_letter_topic: dead\n"
+        "    dedup: {field: when, within: 1h30m}\n"
         "views:\n"
         "  v:\n"
         "    source: src-1.a\n"
@@ -192,6 +196,8 @@ static void every_setting(void **state)
     assert_true(source->max_future_ms == 3600000);
     assert_string_equal(source->late_topic, "late");
     assert_string_equal(source->dead_letter_topic, "dead");
+    assert_int_equal(source->dedup_field, 1);
+    assert_true(source->dedup_within_ms == 5400000);
     assert_int_equal(view->window, WINDOW_TUMBLING);
     assert_true(view->size_ms == 86400000);
     assert_true(view->slide_ms == 86400000);
@@ -244,47 +250,40 @@ static void starts_and_cpus(void **state)
     plan_free(plan);
 }
 
-/* -1h is the bound an hour before the next; more than a slide wraps around. */
-static void offsets_are_normalised(void **state)
+/* An id is a string or an int64; it may be missing, and the bounds of `within` are inclusive. */
+static void dedup(void **state)
 {
     static const struct {
-        const char *window;
-        int64_t offset_ms;
+        const char *written;
+        int field;
+        int64_t within_ms;
     } cases[] = {
-        {"{tumbling: 1h, offset: 0}", 0},
-        {"{tumbling: 1h, offset: 1h}", 0},
-        {"{tumbling: 1h, offset: -1h}", 0},
-        {"{tumbling: 1h, offset: 90m}", 1800000},
-        {"{tumbling: 1h, offset: -15m}", 2700000},
-        {"{tumbling: 1h, offset: -75m}", 2700000},
-        {"{sliding: 1h, every: 10m, offset: 25m}", 300000},
-        {"{sliding: 1h, every: 10m, offset: -1ms}", 599999},
+        {"{field: type, within: 1h}", 1, 3600000},
+        {"{field: count, within: 1ms}", 3, 1},
+        {"{within: 3660d, field: user_id}", 0, PLAN_WINDOW_MAX_MS},
+        {"{field: maybe, within: 1d}", 4, 86400000},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct plan *plan = plan_with("{sliding: 1h, every: 10m}", cases[i].window);
+        struct buf lines = {0};
 
-        assert_true(plan->views[0].offset_ms == cases[i].offset_ms);
-        assert_true(plan->sources[0].panesets[0].offset_ms == cases[i].offset_ms);
+        buf_printf(&lines,
+                   "      maybe: {type: string, optional: true}\n"
+                   "      score: double\n"
+                   "      ok: bool\n"
+                   "      at: timestamp\n"
+                   "    dedup: %s\n",
+                   cases[i].written);
+        struct plan *plan = plan_with("      score: double\n"
+                                      "      ok: bool\n"
+                                      "      at: timestamp\n",
+                                      buf_string(&lines));
+        assert_int_equal(plan->sources[0].dedup_field, cases[i].field);
+        assert_true(plan->sources[0].dedup_within_ms == cases[i].within_ms);
         plan_free(plan);
+        buf_free(&lines);
     }
-}
-
-static void window_bounds_are_inclusive(void **state)
-{
-    struct plan *plan = plan_with("{sliding: 1h, every: 10m}", "{tumbling: 3660d}");
-
-    (void)state;
-    assert_true(plan->views[0].size_ms == PLAN_WINDOW_MAX_MS);
-    plan_free(plan);
-    plan = plan_with("{sliding: 1h, every: 10m}", "{sliding: 100000s, every: 1s}");
-    assert_true(plan->views[0].panes == PLAN_SLIDES_MAX);
-    plan_free(plan);
-    plan = plan_with("{sliding: 1h, every: 10m}", "{sliding: 1h, every: 1h}");
-    assert_true(plan->views[0].panes == 1);
-    assert_int_equal(plan->views[0].window, WINDOW_SLIDING);
-    plan_free(plan);
 }
 
 static void fields(void **state)
@@ -350,129 +349,6 @@ static void time_takes_a_path_where_no_field_is_declared(void **state)
     assert_slice_equal(plan->sources[0].time_path.members[0], "meta");
     assert_slice_equal(plan->sources[0].time_path.members[1], "ts");
     assert_int_equal(plan->sources[0].time_unit, TIME_S);
-    plan_free(plan);
-}
-
-/* The cell behind each kind of feature and type of field, and where it lies. */
-static void cells(void **state)
-{
-    static const struct {
-        const char *feature;
-        enum cell_kind kind;
-        const char *field; /* NULL: every event */
-        uint32_t offset;
-        uint32_t limit;
-    } cases[] = {
-        {"{count: true}", CELL_COUNT, NULL, 0, 0},
-        {"{count: amount}", CELL_COUNT, "amount", 8, 0},
-        {"{sum: amount}", CELL_SUM_INT, "amount", 16, 0},
-        {"{sum: count}", CELL_SUM_INT, "count", 32, 0},
-        {"{sum: score}", CELL_SUM_DOUBLE, "score", 48, 0},
-        {"{mean: amount}", CELL_MEAN_INT, "amount", 56, 0},
-        {"{mean: score}", CELL_MEAN_DOUBLE, "score", 80, 0},
-        {"{min: at}", CELL_MIN_INT, "at", 96, 0},
-        {"{max: count}", CELL_MAX_INT, "count", 112, 0},
-        {"{min: score}", CELL_MIN_DOUBLE, "score", 128, 0},
-        {"{max: score}", CELL_MAX_DOUBLE, "score", 144, 0},
-        {"{max: amount}", CELL_MAX_INT, "amount", 160, 0},
-        {"{distinct: type}", CELL_DISTINCT, "type", 176, 0},
-        {"{histogram: type}", CELL_HISTOGRAM, "type", 184, 64},
-        {"{histogram: type, limit: 5}", CELL_HISTOGRAM, "type", 192, 5},
-        {"{histogram: ok, limit: 10000}", CELL_HISTOGRAM, "ok", 200, 10000},
-    };
-    struct buf features = {0};
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        buf_printf(&features, "f%zu: %s\n      ", i, cases[i].feature);
-    struct plan *plan = plan_with("n: {count: true}", buf_string(&features));
-    const struct plan_source *source = &plan->sources[0];
-    const struct plan_paneset *paneset = &source->panesets[0];
-
-    assert_int_equal(source->paneset_count, 1);
-    assert_int_equal(paneset->cell_count, ARRAY_LEN(cases));
-    assert_int_equal(paneset->cell_bytes, 208);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct plan_feature *feature = &plan->views[0].features[i];
-        const struct plan_cell *cell = &paneset->cells[feature->cell];
-
-        assert_int_equal(cell->kind, cases[i].kind);
-        assert_int_equal(cell->offset, cases[i].offset);
-        assert_int_equal(cell->limit, cases[i].limit);
-        assert_int_equal(feature->limit, cases[i].limit);
-        assert_int_equal(cell->predicate, PLAN_NONE);
-        assert_int_equal(cell->field, feature->field);
-        if (cases[i].field)
-            assert_string_equal(source->fields[cell->field].name, cases[i].field);
-        else
-            assert_int_equal(cell->field, PLAN_NONE);
-    }
-    assert_int_equal(plan->views[0].features[0].field_type, FIELD_INT64);
-    assert_int_equal(plan->views[0].features[2].field_type, FIELD_DECIMAL);
-    assert_int_equal(plan->views[0].features[2].scale, 2);
-    assert_int_equal(plan->views[0].features[7].field_type, FIELD_TIMESTAMP);
-    plan_free(plan);
-    buf_free(&features);
-}
-
-/* What a view needs is kept once for all views with its slide, offset and condition. */
-static void panes_and_cells_are_shared(void **state)
-{
-    struct plan *plan = plan_with(
-        "n: {count: true}",
-        "n: {count: true}\n" /* view 0: every 10m */
-        "  six:\n"           /* 1: shares with 0, longer */
-        "    source: s\n"
-        "    window: {sliding: 6h, every: 10m}\n"
-        "    features: {a1: {count: true}, a2: {sum: amount}, a3: {sum: amount}}\n"
-        "  tumbling:\n" /* 2: a slide of ten minutes too */
-        "    source: s\n"
-        "    window: {tumbling: 10m}\n"
-        "    features: {b1: {sum: amount}, b2: {sum: amount, where: {ok: true}}}\n"
-        "  moved:\n" /* 3: other bounds */
-        "    source: s\n"
-        "    window: {sliding: 1h, every: 10m, offset: 5m}\n"
-        "    features: {c1: {count: true}}\n"
-        "  filtered:\n" /* 4: other events */
-        "    source: s\n"
-        "    window: {sliding: 1h, every: 10m}\n"
-        "    where: {ok: true}\n"
-        "    features: {d1: {count: true}}\n"
-        "  filtered_too:\n" /* 5: as 4, with an offset of exactly a slide */
-        "    source: s\n"
-        "    window: {sliding: 20m, every: 10m, offset: -10m}\n"
-        "    where: {ok: {eq: true}}\n"
-        "    features: {e1: {count: true}, e2: {count: type}}\n");
-    const struct plan_source *source = &plan->sources[0];
-    static const int expected_paneset[] = {0, 0, 0, 1, 2, 2};
-
-    (void)state;
-    assert_int_equal(source->view_count, 6);
-    assert_int_equal(source->predicate_count, 1);
-    assert_int_equal(source->paneset_count, 3);
-    for (int i = 0; i < 6; i++) {
-        assert_int_equal(source->views[i], i);
-        assert_int_equal(plan->views[i].number, i);
-        assert_int_equal(plan->views[i].paneset, expected_paneset[i]);
-    }
-    /* count (8), sum of amount (16), and the same where ok (16) */
-    assert_int_equal(source->panesets[0].cell_count, 3);
-    assert_int_equal(source->panesets[0].cell_bytes, 40);
-    assert_true(source->panesets[0].panes_max == 36);
-    assert_int_equal(plan->views[0].features[0].cell, 0);
-    assert_int_equal(plan->views[1].features[0].cell, 0);
-    assert_int_equal(plan->views[1].features[1].cell, 1);
-    assert_int_equal(plan->views[1].features[2].cell, 1);
-    assert_int_equal(plan->views[2].features[0].cell, 1);
-    assert_int_equal(plan->views[2].features[1].cell, 2);
-    assert_int_equal(source->panesets[0].cells[2].predicate, 0);
-    assert_int_equal(source->panesets[0].cells[2].offset, 24);
-    assert_int_equal(source->panesets[0].predicate, PLAN_NONE);
-    assert_true(source->panesets[1].offset_ms == 300000);
-    assert_int_equal(source->panesets[1].cell_bytes, 8);
-    assert_int_equal(source->panesets[2].predicate, 0);
-    assert_int_equal(source->panesets[2].cell_count, 2);
-    assert_true(source->panesets[2].panes_max == 6);
     plan_free(plan);
 }
 
@@ -558,12 +434,9 @@ int main(void)
         cmocka_unit_test(redis_defaults),
         cmocka_unit_test(every_setting),
         cmocka_unit_test(starts_and_cpus),
-        cmocka_unit_test(offsets_are_normalised),
-        cmocka_unit_test(window_bounds_are_inclusive),
+        cmocka_unit_test(dedup),
         cmocka_unit_test(fields),
         cmocka_unit_test(time_takes_a_path_where_no_field_is_declared),
-        cmocka_unit_test(cells),
-        cmocka_unit_test(panes_and_cells_are_shared),
         cmocka_unit_test(sources_number_their_own_fields_and_views),
         cmocka_unit_test(the_default_key_is_named_after_the_entity),
         cmocka_unit_test(anchors_share_what_they_stand_for),

@@ -83,10 +83,14 @@ static void example_session_features(void **state)
     assert_string_equal(plan->redis.key, "user:{user_id}:session_features");
     assert_true(plan->redis.ttl_ms == 7200000);
     check_view(plan, 0, "session_30m", 1800000, 60000, false, NULL);
-    check_feature(plan, 0, 0, "item_count_30m", FEATURE_COUNT, NULL);
-    check_feature(plan, 0, 1, "distinct_items_30m", FEATURE_DISTINCT, "item_id");
-    check_feature(plan, 0, 2, "distinct_categories_30m", FEATURE_DISTINCT, "category");
-    check_feature(plan, 0, 3, "category_counts_30m", FEATURE_HISTOGRAM, "category");
+    check_feature(plan, 0, 0, "items_clicked_30m", FEATURE_LAST, "item_id");
+    check_feature(plan, 0, 1, "item_count_30m", FEATURE_COUNT, NULL);
+    check_feature(plan, 0, 2, "distinct_items_30m", FEATURE_DISTINCT, "item_id");
+    check_feature(plan, 0, 3, "distinct_categories_30m", FEATURE_DISTINCT, "category");
+    check_feature(plan, 0, 4, "top_category_30m", FEATURE_TOP, "category");
+    check_feature(plan, 0, 5, "category_counts_30m", FEATURE_HISTOGRAM, "category");
+    assert_int_equal(plan->views[0].features[0].n, 20);
+    assert_int_equal(plan->views[0].features[4].n, 0); /* one category, no list */
     plan_free(plan);
 }
 
@@ -107,8 +111,14 @@ static void example_fraud(void **state)
     check_feature(plan, 1, 0, "mean_amount_1h", FEATURE_MEAN, "amount");
     check_feature(plan, 2, 0, "failed_logins_10m", FEATURE_COUNT, NULL);
     check_feature(plan, 3, 0, "max_amount_24h", FEATURE_MAX, "amount");
+    check_view(plan, 4, "session", 0, 0, true, NULL);
+    check_view(plan, 5, "last_action_24h", 86400000, 3600000, true, NULL);
+    check_feature(plan, 4, 0, "distinct_categories_session", FEATURE_DISTINCT, "category");
+    check_feature(plan, 5, 0, "since_last_action_ms", FEATURE_SINCE_PREVIOUS, NULL);
+    assert_int_equal(plan->views[4].window, WINDOW_SESSION);
+    assert_true(plan->views[4].gap_ms == 1800000);
     assert_int_equal(plan->views[0].paneset, plan->views[1].paneset);
-    assert_int_equal(plan->sources[0].paneset_count, 3);
+    assert_int_equal(plan->sources[0].paneset_count, 5);
     plan_free(plan);
 }
 
@@ -197,7 +207,7 @@ static void the_plan_is_printed(void **state)
         "    panes of 1m, offset 30s, shared by hour, day\n"
         "      2 cells, 24 bytes a pane, 1440 panes a window\n"
         "    panes of 24h where exists(shop), of shops\n"
-        "      1 cell, 8 bytes a pane, 1 pane a window\n"
+        "      1 cell, 8 bytes a pane, 1 pane a window, and the values of histogram\n"
         "\n"
         "view hour\n"
         "  source        orders\n"
@@ -238,12 +248,136 @@ static void the_plan_is_printed(void **state)
     plan_free(plan);
 }
 
+/* Sessions, lifetimes, deduplication, and features with options: from the time rules to the end of
+ * the views. */
+static void more_of_a_plan_is_printed(void **state)
+{
+    struct plan *plan = plan_of(
+        "pipeline: shop\n"
+        "kafka: {}\n"
+        "redis: {ttl: 0}\n"
+        "sources:\n"
+        "  orders:\n"
+        "    topic: orders\n"
+        "    entity: user_id\n"
+        "    time: {field: at, unit: s}\n"
+        "    fields:\n"
+        "      user_id: string\n"
+        "      order_id: int64\n"
+        "      amount: {type: decimal(2), path: order.amount, default: 0}\n"
+        "      item: {type: string, optional: true}\n"
+        "    late_topic: orders_late\n"
+        "    dedup: {field: order_id, within: 90m}\n"
+        "views:\n"
+        "  recent:\n"
+        "    source: orders\n"
+        "    window: {sliding: 30m, every: 1m}\n"
+        "    features:\n"
+        "      items: {last: item, n: 20}\n"
+        "      best: {top: item}\n"
+        "      three: {top: item, n: 3}\n"
+        "      p95: {quantile: amount, q: 0.95}\n"
+        "      spread: {stddev: amount, sample: true}\n"
+        "      all: {list: amount, limit: 50, where: {amount: {gt: 5}}}\n"
+        "      gap: {since_previous: true}\n"
+        "  visit:\n"
+        "    source: orders\n"
+        "    window: {session: 30m}\n"
+        "    features: {visit_orders: {count: true}, visit_first: {first: item}}\n"
+        "  visit_live:\n"
+        "    source: orders\n"
+        "    window: {session: 30m}\n"
+        "    emit: on_update\n"
+        "    features: {live_items: {distinct: item}}\n"
+        "  ever:\n"
+        "    source: orders\n"
+        "    window: lifetime\n"
+        "    emit: on_update\n"
+        "    where: {item: {exists: true}}\n"
+        "    features: {ever_spread: {variance: amount}, ever_first: {first: item, n: 3}}\n");
+    struct buf out = {0};
+
+    (void)state;
+    plan_print(plan, &out);
+    const char *printed = strstr(buf_string(&out), "  late events");
+    char *end = strstr(out.data, "\nengine\n");
+    assert_non_null(printed);
+    assert_non_null(end);
+    *end = '\0';
+    assert_string_equal(
+        printed,
+        "  late events   taken until 0s after a window's end, then by lifetime views alone\n"
+        "  dedup         by order_id: the same key and id within 1h30m is dropped\n"
+        "  dead letters  counted and logged; more than 1m ahead of its Kafka timestamp is one\n"
+        "  fields\n"
+        "    user_id   string\n"
+        "    order_id  int64\n"
+        "    amount    decimal(2), at order.amount, default 0.00\n"
+        "    item      string, optional\n"
+        "  state per key\n"
+        "    panes of 1m, of recent\n"
+        "      6 cells, 64 bytes a pane, 30 panes a window, and the values of last, list, top, "
+        "quantile, since_previous\n"
+        "    sessions, gap 30m, shared by visit, visit_live\n"
+        "      3 cells, 24 bytes an open session, and the values of distinct, first\n"
+        "    lifetime where exists(item), of ever\n"
+        "      2 cells, 32 bytes, and the values of first\n"
+        "    ids of 1h30m, for all views of orders\n"
+        "      32 bytes an id\n"
+        "\n"
+        "view recent\n"
+        "  source        orders\n"
+        "  window        sliding 30m every 1m\n"
+        "  emit          on_close: when a window ends, again for each late event\n"
+        "  in Redis      unchanged: emit, when_empty: zero\n"
+        "  where         every event\n"
+        "  features\n"
+        "    items   last item, n 20: list of string\n"
+        "    best    top item: string\n"
+        "    three   top item, n 3: list of string\n"
+        "    p95     quantile amount, q 0.95: double\n"
+        "    spread  stddev amount, sample: double\n"
+        "    all     list amount where amount > 5.00, limit 50: list of decimal(2)\n"
+        "    gap     since_previous of events: int64\n"
+        "\n"
+        "view visit\n"
+        "  source        orders\n"
+        "  window        session, gap 30m\n"
+        "  emit          on_close: when a session ends, again for each late event\n"
+        "  in Redis      unchanged: emit\n"
+        "  where         every event\n"
+        "  features\n"
+        "    visit_orders  count of events: int64\n"
+        "    visit_first   first item: string\n"
+        "\n"
+        "view visit_live\n"
+        "  source        orders\n"
+        "  window        session, gap 30m\n"
+        "  emit          on_update: after each event\n"
+        "  in Redis      unchanged: emit, when_empty: zero\n"
+        "  where         every event\n"
+        "  features\n"
+        "    live_items  distinct item: int64\n"
+        "\n"
+        "view ever\n"
+        "  source        orders\n"
+        "  window        lifetime, anew after 25h without an event\n"
+        "  emit          on_update: after each event\n"
+        "  in Redis      unchanged: emit\n"
+        "  where         exists(item)\n"
+        "  features\n"
+        "    ever_spread  variance amount: double\n"
+        "    ever_first   first item, n 3: list of string\n");
+    buf_free(&out);
+    plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(example_user_activity), cmocka_unit_test(example_session_features),
         cmocka_unit_test(example_fraud),         cmocka_unit_test(plan_load_reads_a_file),
-        cmocka_unit_test(the_plan_is_printed),
+        cmocka_unit_test(the_plan_is_printed),   cmocka_unit_test(more_of_a_plan_is_printed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,17 +151,6 @@ static void what_this_version_lacks(void **state)
         {"kafka: {}", "kafka: {}\noutputs: {iceberg: x}", "3:11: iceberg in outputs" LATER},
         {"topic: t\n", "topic: t\n    format: avro\n", "6:13: format: avro" LATER},
         {"topic: t\n", "topic: t\n    format: protobuf\n", "6:13: format: protobuf" LATER},
-        {"topic: t\n", "topic: t\n    dedup: {field: type}\n", "6:5: dedup in source s" LATER},
-        {WINDOW, "window: lifetime", "19:13: window: lifetime" LATER},
-        {WINDOW, "window: {session: 30m}", "19:14: session in window of view v" LATER},
-        {COUNT, "n: {variance: score}", "21:11: variance in feature n of view v" LATER},
-        {COUNT, "n: {stddev: score, sample: true}", "21:11: stddev in feature n of view v" LATER},
-        {COUNT, "n: {first: type}", "21:11: first in feature n of view v" LATER},
-        {COUNT, "n: {last: type, n: 20}", "21:11: last in feature n of view v" LATER},
-        {COUNT, "n: {list: type, limit: 9}", "21:11: list in feature n of view v" LATER},
-        {COUNT, "n: {top: type, n: 3}", "21:11: top in feature n of view v" LATER},
-        {COUNT, "n: {quantile: score, q: 0.95}", "21:11: quantile in feature n of view v" LATER},
-        {COUNT, "n: {since_previous: true}", "21:11: since_previous in feature n of view v" LATER},
     };
 
     (void)state;
@@ -221,6 +210,53 @@ static void sources(void **state)
         {"      user_id: string\n", "",
          "6:13: entity: source s has no field \"user_id\"; valid: "
          "type, amount, count, score, ok, at\n"},
+    };
+
+    (void)state;
+    check_cases(cases, ARRAY_LEN(cases));
+}
+
+static void dedup(void **state)
+{
+#define DEDUP(written) "topic: t\n", "topic: t\n    dedup: " written "\n"
+    static const struct mistake_case cases[] = {
+        {DEDUP("{field: type}"), "6:5: dedup of source s has no within\n"},
+        {DEDUP("{within: 1h}"), "6:5: dedup of source s has no field\n"},
+        {DEDUP(""), "6:5: dedup of source s has no field\n"
+                    "6:5: dedup of source s has no within\n"},
+        {DEDUP("type"), "6:12: dedup of source s must be a mapping: name: value\n"},
+        {DEDUP("{field: typ, within: 1h}"),
+         "6:20: field: source s has no field \"typ\"; did you mean \"type\"?\n"},
+        {DEDUP("{field: event_id, within: 1h}"),
+         "6:20: field: source s has no field \"event_id\"; valid: user_id, type, amount, count, "
+         "score, ok, at\n"},
+        {DEDUP("{field: score, within: 1h}"),
+         "6:20: field: \"score\" is a double; an event's id is a string or an int64\n"},
+        {DEDUP("{field: amount, within: 1h}"),
+         "6:20: field: \"amount\" is a decimal(2); an event's id is a string or an int64\n"},
+        {DEDUP("{field: at, within: 1h}"),
+         "6:20: field: \"at\" is a timestamp; an event's id is a string or an int64\n"},
+        {DEDUP("{field: ok, within: 1h}"),
+         "6:20: field: \"ok\" is a bool; an event's id is a string or an int64\n"},
+        {DEDUP("{field: [type], within: 1h}"), "6:20: field must be a single value, not a list\n"},
+        {DEDUP("{field: , within: 1h}"), "6:13: field has no value\n"},
+        {DEDUP("{feild: type, within: 1h}"),
+         "6:13: unknown key \"feild\" in dedup of source s; did you mean \"field\"?\n"},
+        {DEDUP("{field: type, witihn: 1h}"),
+         "6:26: unknown key \"witihn\" in dedup of source s; did you mean \"within\"?\n"},
+        {DEDUP("{field: type, window: 1h}"),
+         "6:5: dedup of source s has no within\n"
+         "6:26: unknown key \"window\" in dedup of source s; valid: field, within\n"},
+        {DEDUP("{field: type, within: 0}"),
+         "6:34: within: \"0\" is out of range: 1ms to " YEARS "\n"},
+        {DEDUP("{field: type, within: 3661d}"),
+         "6:34: within: \"3661d\" is out of range: 1ms to " YEARS "\n"},
+        {DEDUP("{field: type, within: 60}"), "6:34: within: \"60\" has no unit; " FORM "\n"},
+        {"topic: t\n", "topic: t\n    dedupe: {field: type, within: 1h}\n",
+         "6:5: unknown key \"dedupe\" in source s; did you mean \"dedup\"?\n"},
+        /* A field of an unknown type has had its message. */
+        {"      at: timestamp\n", "      id: strnig\n    dedup: {field: id, within: 1h}\n",
+         "15:11: id: unknown type \"strnig\"; did you mean \"string\"?\n"},
     };
 
     (void)state;
@@ -301,28 +337,6 @@ static void views(void **state)
         {"source: s", "source: t", "18:13: source: there is no source \"t\"; valid: s\n"},
         {WINDOW, "widnow: {sliding: 1h, every: 10m}",
          "19:5: unknown key \"widnow\" in view v; did you mean \"window\"?\n"},
-        {WINDOW, "window: 1h",
-         "19:13: window must be a mapping such as {tumbling: 24h} or {sliding: 1h, every: 10m}\n"},
-        {WINDOW, "window: {sliding: 1h}", "19:14: a sliding window has no every, its slide\n"},
-        {WINDOW, "window: {}", "19:5: window is neither tumbling nor sliding\n"},
-        {WINDOW, "window: {tumbling: 1h, every: 1m}",
-         "19:28: every does not belong to a tumbling window\n"},
-        {WINDOW, "window: {tumbling: 1h, sliding: 1h}",
-         "19:28: a window is either tumbling or sliding\n"},
-        {WINDOW, "window: {sliding: 1h, every: 7m}",
-         "19:23: sliding: \"1h\" is not a multiple of every, \"7m\"\n"},
-        {WINDOW, "window: {sliding: 100001s, every: 1s}",
-         "19:23: sliding: 100001 times every is too much: at most 100000\n"},
-        {WINDOW, "window: {tumbling: 0s}",
-         "19:24: tumbling: \"0s\" is out of range: 1ms to " YEARS "\n"},
-        {WINDOW, "window: {tumbling: 3661d}",
-         "19:24: tumbling: \"3661d\" is out of range: 1ms to " YEARS "\n"},
-        {WINDOW, "window: {sliding: 1h, every: 0}",
-         "19:34: every: \"0\" is out of range: 1ms to " YEARS "\n"},
-        {WINDOW, "window: {tumbling: 1h, offset: 1}",
-         "19:36: offset: \"1\" has no unit; " FORM "\n"},
-        {WINDOW, "window: {slidign: 1h, every: 10m}",
-         "19:14: unknown key \"slidign\" in window of view v; did you mean \"sliding\"?\n"},
         {WINDOW, WINDOW "\n    emit: onclose",
          "20:11: emit: unknown value \"onclose\"; did you mean \"on_close\"?\n"},
         {WINDOW, WINDOW "\n    unchanged: drop",
@@ -335,48 +349,6 @@ static void views(void **state)
          "20:15: features must be a mapping: name: value\n"},
         {"views:\n", "  u: {topic: u, entity: e, time: {field: t}, fields: {e: int64}}\nviews:\n",
          "16:3: source u has no view\n"},
-    };
-
-    (void)state;
-    check_cases(cases, ARRAY_LEN(cases));
-}
-
-static void features(void **state)
-{
-    static const struct mistake_case cases[] = {
-        {COUNT, "n: {cuont: true}",
-         "21:11: unknown key \"cuont\" in feature n of view v; did you mean \"count\"?\n"},
-        {COUNT, "n: {}",
-         "21:7: feature n of view v has no kind; valid: count, sum, mean, min, max, distinct, "
-         "histogram\n"},
-        {COUNT, "n: {limit: 3}",
-         "21:7: feature n of view v has no kind; valid: count, sum, mean, min, max, distinct, "
-         "histogram\n"},
-        {COUNT, "n: [count]", "21:10: feature n of view v must be a mapping: name: value\n"},
-        {COUNT, "n: count", "21:10: feature n of view v must be a mapping: name: value\n"},
-        {COUNT, "n: {count: true, sum: amount}",
-         "21:24: a feature has one kind; count and sum are two\n"},
-        {COUNT, "n: {count: false}", "21:18: count takes true or a field\n"},
-        {COUNT, "n: {count: }", "21:11: count has no value\n"},
-        {COUNT, "n: {count: [type]}", "21:18: count must be a single value, not a list\n"},
-        {COUNT, "n: {sum: amonut}",
-         "21:16: sum: source s has no field \"amonut\"; did you mean \"amount\"?\n"},
-        {COUNT, "n: {sum: true}",
-         "21:16: sum: source s has no field \"true\"; did you mean \"type\"?\n"},
-        {COUNT, "n: {sum: type}", "21:16: sum needs a number; \"type\" is a string\n"},
-        {COUNT, "n: {sum: at}", "21:16: sum needs a number; \"at\" is a timestamp\n"},
-        {COUNT, "n: {mean: ok}", "21:17: mean needs a number; \"ok\" is a bool\n"},
-        {COUNT, "n: {min: type}",
-         "21:16: min needs a number or a timestamp; \"type\" is a string\n"},
-        {COUNT, "n: {max: ok}", "21:16: max needs a number or a timestamp; \"ok\" is a bool\n"},
-        {COUNT, "n: {count: true, n: 3}", "21:24: n does not belong to count\n"},
-        {COUNT, "n: {sum: amount, q: 0.5}", "21:24: q does not belong to sum\n"},
-        {COUNT, "n: {distinct: type, limit: 5}", "21:27: limit does not belong to distinct\n"},
-        {COUNT, "n: {mean: score, sample: true}", "21:24: sample does not belong to mean\n"},
-        {COUNT, "n: {histogram: type, limit: 0}",
-         "21:35: limit: \"0\" is out of range: 1 to 10000\n"},
-        {COUNT, "n: {histogram: type, limit: 10001}",
-         "21:35: limit: \"10001\" is out of range: 1 to 10000\n"},
     };
 
     (void)state;
@@ -476,9 +448,9 @@ int main(void)
         cmocka_unit_test(scalars),
         cmocka_unit_test(what_this_version_lacks),
         cmocka_unit_test(sources),
+        cmocka_unit_test(dedup),
         cmocka_unit_test(fields),
         cmocka_unit_test(views),
-        cmocka_unit_test(features),
         cmocka_unit_test(conditions),
         cmocka_unit_test(redis_keys_and_addresses),
     };

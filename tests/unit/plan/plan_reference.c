@@ -15,10 +15,11 @@
 #define END_LINE "<!-- end -->\n"
 
 static const struct section *const sections[] = {
-    &settings_top,     &settings_kafka,   &settings_redis,       &settings_source,
-    &settings_time,    &settings_field,   &settings_view,        &settings_window,
-    &settings_feature, &settings_state,   &settings_checkpoint,  &settings_engine,
-    &settings_admin,   &settings_outputs, &settings_output_file,
+    &settings_top,         &settings_kafka,   &settings_redis,  &settings_source,
+    &settings_time,        &settings_dedup,   &settings_field,  &settings_view,
+    &settings_window,      &settings_feature, &settings_option, &settings_state,
+    &settings_checkpoint,  &settings_engine,  &settings_admin,  &settings_outputs,
+    &settings_output_file,
 };
 
 static char *read_document(void)
@@ -92,7 +93,16 @@ static void print_default(struct buf *out, const struct setting *setting)
 
 static void print_row(struct buf *out, const struct setting *setting)
 {
-    buf_printf(out, "| `%s` | ", setting->name);
+    const char *before = " of ";
+
+    buf_printf(out, "| `%s`", setting->name);
+    for (int kind = 0; kind < FEATURE_KIND_COUNT; kind++) {
+        if (!(setting->kinds & 1u << kind))
+            continue;
+        buf_printf(out, "%s`%s`", before, feature_kind_name((enum feature_kind)kind));
+        before = ", ";
+    }
+    buf_printf(out, " | ");
     print_type(out, setting);
     buf_printf(out, " | ");
     print_default(out, setting);
@@ -109,8 +119,7 @@ static void print_row(struct buf *out, const struct setting *setting)
     buf_printf(out, " |\n");
 }
 
-/* The kinds of features have a table of their own; options of kinds that this version lacks have
- * nothing to say yet. */
+/* The kinds of features and their options have tables of their own. */
 static bool has_row(const struct setting *setting)
 {
     return setting->summary != NULL;
@@ -143,13 +152,12 @@ static void print_kinds(struct buf *out)
             buf_printf(out, "`{%s: true}`%s", name, takes[kind] & TAKES_FIELD ? ", " : "");
         if (takes[kind] & TAKES_FIELD)
             buf_printf(out, "`{%s: field}`", name);
-        buf_printf(out, " | %s | %s | %s | %s%s |\n",
+        buf_printf(out, " | %s | %s | %s | %s |\n",
                    takes[kind] & NEEDS_NUMBER  ? "number"
                    : takes[kind] & NEEDS_ORDER ? "number or timestamp"
                    : takes[kind] & TAKES_FIELD ? "any"
                                                : "",
-                   doc->value, doc->empty, doc->exactness,
-                   takes[kind] & NOT_YET ? "; not in this version yet" : "");
+                   doc->value, doc->empty, doc->exactness);
     }
 }
 
@@ -238,7 +246,8 @@ static void rows_are_complete(void **state)
         for (uint32_t j = 0; j < sections[i]->count; j++) {
             const struct setting *row = &sections[i]->settings[j];
             bool bounded = row->type == SETTING_COUNT || row->type == SETTING_DURATION ||
-                           row->type == SETTING_SIZE || row->type == SETTING_SHARDS;
+                           row->type == SETTING_SIZE || row->type == SETTING_SHARDS ||
+                           row->type == SETTING_NUMBER;
             bool chosen = row->type == SETTING_CHOICE || row->type == SETTING_FLAG ||
                           row->type == SETTING_FIXED;
 
@@ -253,6 +262,26 @@ static void rows_are_complete(void **state)
             if (has_row(row) && row->type == SETTING_LATER && !row->written)
                 fail_msg("%s: no type", row->name);
         }
+    }
+}
+
+/* Each option is a key of a feature, for some kinds, of which none takes two. */
+static void options_belong_to_kinds(void **state)
+{
+    unsigned taken = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < settings_option.count; i++) {
+        const struct setting *option = &settings_option.settings[i];
+        bool known = false;
+
+        for (uint32_t j = 0; j < settings_feature.count; j++)
+            known |= strcmp(settings_feature.settings[j].name, option->name) == 0;
+        assert_true(known);
+        assert_true(option->kinds != 0);
+        assert_true(option->kinds < 1u << FEATURE_KIND_COUNT);
+        assert_true((taken & option->kinds) == 0);
+        taken |= option->kinds;
     }
 }
 
@@ -315,6 +344,7 @@ int main(void)
         cmocka_unit_test(the_tables_are_those_of_the_program),
         cmocka_unit_test(every_section_has_its_table),
         cmocka_unit_test(rows_are_complete),
+        cmocka_unit_test(options_belong_to_kinds),
         cmocka_unit_test(every_kind_is_documented),
         cmocka_unit_test(the_examples_are_right),
         cmocka_unit_test(the_messages_are_those_of_the_program),

@@ -29,6 +29,7 @@ static const char rich[] =
     "      more: *opt\n"
     "    allowed_lateness: 60s\n"
     "    late_topic: late\n"
+    "    dedup: {field: page, within: 1h}\n"
     "views:\n"
     "  v:\n"
     "    source: s\n"
@@ -42,7 +43,15 @@ static const char rich[] =
     "      f3: {mean: score}\n"
     "      f4: {histogram: type, limit: 10}\n"
     "      f5: {distinct: page}\n"
+    "      f6: {quantile: amount, q: 0.95}\n"
+    "      f7: {stddev: score, sample: true}\n"
+    "      f8: {last: page, n: 20}\n"
+    "      f9: {top: ok, n: 3}\n"
+    "      f10: {list: at, limit: 5}\n"
+    "      f11: {since_previous: true}\n"
     "  w: {source: s, window: {tumbling: 24h}, features: {g: {max: at}}}\n"
+    "  x: {source: s, window: {session: 30m}, features: {h: {first: more}}}\n"
+    "  y: {source: s, window: lifetime, emit: on_update, features: {i: {variance: count}}}\n"
     "state: {memory: 64MiB}\n"
     "engine: {cpus: '0-3,6', shards: 2}\n"
     "admin: {listen: '[::]:0'}\n"
@@ -50,59 +59,25 @@ static const char rich[] =
 
 /* What a mutation may put somewhere. */
 static const char *const words[] = {
-    "null",
-    "~",
-    "[]",
-    "{}",
-    "''",
-    "*opt",
-    "*w",
-    "&w ",
-    "- ",
-    ": ",
-    "? ",
-    "\n",
-    "\n  ",
-    "{",
-    "}",
-    "[",
-    "]",
-    "\"",
-    "'",
-    "#",
-    "|\n",
-    ">\n",
-    "!!int ",
-    "---\n",
-    "...\n",
-    "%YAML 1.1\n",
-    "\t",
-    "0",
-    "-1",
-    "99999999999999999999",
-    "1e999",
-    "true",
-    "{eq: [1]}",
-    "{exists: 1}",
-    "[[[[[[[[",
-    "\xff",
-    "\xc3\xa9",
-    "decimal(19)",
-    "redis://",
-    "unix://",
-    "%",
-    "{{",
-    "a.b.",
-    "lifetime",
-    "<<: *w\n",
-    "where",
-    "any: [",
-    "not: ",
-    "sum: ",
-    "\\",
-    "\"\\0\"",
-    "\"\\uD800\"",
-    "9223372036854775807ms",
+    "null",        "~",           "[]",
+    "{}",          "''",          "*opt",
+    "*w",          "&w ",         "- ",
+    ": ",          "? ",          "\n",
+    "\n  ",        "{",           "}",
+    "[",           "]",           "\"",
+    "'",           "#",           "|\n",
+    ">\n",         "!!int ",      "---\n",
+    "...\n",       "%YAML 1.1\n", "\t",
+    "0",           "-1",          "99999999999999999999",
+    "1e999",       "true",        "{eq: [1]}",
+    "{exists: 1}", "[[[[[[[[",    "\xff",
+    "\xc3\xa9",    "decimal(19)", "redis://",
+    "unix://",     "%",           "{{",
+    "a.b.",        "lifetime",    "session: ",
+    "n: ",         "limit: ",     "since_previous: ",
+    "<<: *w\n",    "where",       "any: [",
+    "not: ",       "sum: ",       "\\",
+    "\"\\0\"",     "\"\\uD800\"", "9223372036854775807ms",
 };
 
 static uint64_t seed;
