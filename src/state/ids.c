@@ -179,6 +179,8 @@ void ids_release(struct ids *ids, int64_t release_ms)
         table_done(ids, &ids->tables[gone]);
         gone++;
     }
+    if (gone == 0)
+        return;
     ids->count -= gone;
     memmove(ids->tables, ids->tables + gone, ids->count * sizeof(*ids->tables));
 }

@@ -238,7 +238,7 @@ static void panes_release(struct keyspace *keyspace, struct key_head *key)
             slides_release(keyspace, key, i);
             break;
         case PANES_SESSIONS:
-            sessions_release(keyspace, key, i);
+            sessions_release(keyspace, key, i, keyspace->release_ms);
             break;
         case PANES_LIFETIME:
             lifetime_release(keyspace, key, i);
@@ -382,10 +382,10 @@ void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *cells,
 
 /* An event that is late for the session views that share the paneset, and not for all views. */
 static void sessions_count_late(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                                const struct event *event)
+                                const struct event *event, const struct instant *now)
 {
-    bool by_watermark = sessions_are_late(keyspace, key, number, event->time_ms,
-                                          event->watermark_ms);
+    struct instant by_own = {.closing_ms = event->watermark_ms, .release_ms = now->release_ms};
+    bool by_watermark = sessions_are_late(keyspace, key, number, event->time_ms, &by_own);
 
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct view_stats *stats = keyspace->views[i].stats;
@@ -415,13 +415,14 @@ static void paneset_update(struct keyspace *keyspace, struct key_head *key, uint
 
 /* An event that no view but those of sessions may take: whether none of them does either. */
 static bool is_late_after_all(struct keyspace *keyspace, struct key_head *key,
-                              const struct event *event, int64_t closing_ms)
+                              const struct event *event, const struct instant *now)
 {
-    if (lateness_of(keyspace->plan, keyspace->source, event->time_ms, closing_ms) == LATE_FOR_NONE)
+    if (lateness_of(keyspace->plan, keyspace->source, event->time_ms, now->closing_ms) ==
+        LATE_FOR_NONE)
         return false;
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
         if (kind_of(keyspace, i) == PANES_SESSIONS &&
-            !sessions_are_late(keyspace, key, i, event->time_ms, closing_ms))
+            !sessions_are_late(keyspace, key, i, event->time_ms, now))
             return false;
     }
     return true;
@@ -435,8 +436,8 @@ static void views_take(struct keyspace *keyspace, struct key_head *key, const st
         int predicate = keyspace->source->panesets[i].predicate;
 
         if (kind_of(keyspace, i) == PANES_SESSIONS &&
-            UNLIKELY(sessions_are_late(keyspace, key, i, event->time_ms, now->closing_ms))) {
-            sessions_count_late(keyspace, key, i, event);
+            UNLIKELY(sessions_are_late(keyspace, key, i, event->time_ms, now))) {
+            sessions_count_late(keyspace, key, i, event, now);
             continue;
         }
         if (predicate != PLAN_NONE && !(event->passes >> predicate & 1))
@@ -456,15 +457,19 @@ static bool event_apply(struct keyspace *keyspace, const struct event *event)
 
     now.clock_ms = MAX(keyspace->clock_ms, now.watermark_ms);
     now.closing_ms = MAX(event->watermark_ms, keyspace->release_ms);
+    now.release_ms = aligned ? now.closing_ms : keyspace->release_ms;
     if (key && key->due_ms <= now.clock_ms)
         catch_up(keyspace, key, &now);
     if (key && key->amend_ms <= amendable_ms(keyspace, now.watermark_ms))
         amend(keyspace, key, &now);
 
-    if (event->record && is_late_after_all(keyspace, key, event, now.closing_ms))
-        return keyspace->output.late(keyspace->output.context,
-                                     (uint32_t)(keyspace->source - keyspace->plan->sources), event,
-                                     is_late_after_all(keyspace, key, event, event->watermark_ms));
+    if (event->record && is_late_after_all(keyspace, key, event, &now)) {
+        uint32_t source = (uint32_t)(keyspace->source - keyspace->plan->sources);
+        struct instant by_own = {.closing_ms = event->watermark_ms, .release_ms = now.release_ms};
+
+        return keyspace->output.late(keyspace->output.context, source, event,
+                                     is_late_after_all(keyspace, key, event, &by_own));
+    }
     if (keyspace->ids && ids_take(keyspace->ids, event, now.closing_ms)) {
         counter_add(keyspace->output.duplicates, 1);
         return true;
@@ -555,7 +560,8 @@ bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
 {
     struct instant now = {.watermark_ms = keyspace->watermark_ms,
                           .clock_ms = keyspace->clock_ms,
-                          .closing_ms = keyspace->release_ms};
+                          .closing_ms = keyspace->release_ms,
+                          .release_ms = keyspace->release_ms};
     struct key_head *key;
 
     keyspace->must_stop = false;

@@ -3,9 +3,10 @@
  *   [ start … last ]  more than the gap  [ start … last ]           end = last + gap
  *                            ▲ an event here that is at most the gap from both joins them
  *
- * An event joins the open sessions that it touches. A session fires when the clock reaches its end,
- * once for all views that share it; what fired is withdrawn when its bounds change. Closed are
- * sessions whose end and allowed lateness have passed; they are freed when release gets there. */
+ * An event joins the sessions that it touches and that are not closed. A session fires when the
+ * clock reaches its end, once for all views that share it; what fired is withdrawn when its bounds
+ * change. Closed are sessions whose end and allowed lateness have passed; they are freed when
+ * release gets there. */
 
 #include "view/internal.h"
 
@@ -20,10 +21,10 @@ static bool is_closed(const struct keyspace *keyspace, const struct paneset *pan
     return closing_ms >= end_of(paneset, session) + keyspace->source->allowed_lateness_ms;
 }
 
-/* The open sessions that the time touches: their number, and the place of the first, or where a new
- * one belongs. */
+/* The sessions that the time touches and that are not gone: their number, and the place of the
+ * first, or where a new one belongs. */
 static uint32_t touched(const struct keyspace *keyspace, const struct paneset *paneset,
-                        const struct panes *panes, int64_t time_ms, int64_t closing_ms,
+                        const struct panes *panes, int64_t time_ms, int64_t release_ms,
                         uint32_t *ret_first)
 {
     int64_t gap_ms = paneset->layout.plan->gap_ms;
@@ -33,7 +34,7 @@ static uint32_t touched(const struct keyspace *keyspace, const struct paneset *p
     for (; first > 0; first--) {
         const struct session *before = session_at(&paneset->layout, panes, first - 1);
 
-        if (end_of(paneset, before) < time_ms || is_closed(keyspace, paneset, before, closing_ms))
+        if (end_of(paneset, before) < time_ms || is_closed(keyspace, paneset, before, release_ms))
             break;
     }
     *ret_first = first;
@@ -41,15 +42,22 @@ static uint32_t touched(const struct keyspace *keyspace, const struct paneset *p
 }
 
 bool sessions_are_late(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                       int64_t time_ms, int64_t closing_ms)
+                       int64_t time_ms, const struct instant *now)
 {
     const struct paneset *paneset = &keyspace->panesets[number];
-    struct session alone = {.start_ms = time_ms, .last_ms = time_ms};
+    struct session joined = {.start_ms = time_ms, .last_ms = time_ms};
     uint32_t first;
 
-    return is_closed(keyspace, paneset, &alone, closing_ms) &&
-           (!key || touched(keyspace, paneset, key_panes(keyspace, key, number), time_ms,
-                            closing_ms, &first) == 0);
+    if (LIKELY(!is_closed(keyspace, paneset, &joined, now->closing_ms)))
+        return false;
+    if (!key)
+        return true;
+    const struct panes *panes = key_panes(keyspace, key, number);
+    uint32_t count = touched(keyspace, paneset, panes, time_ms, now->release_ms, &first);
+    if (count > 0)
+        joined.last_ms = MAX(time_ms,
+                             session_at(&paneset->layout, panes, first + count - 1)->last_ms);
+    return is_closed(keyspace, paneset, &joined, now->closing_ms);
 }
 
 static void emit_session(const struct subject *subject, const struct session *session,
@@ -112,14 +120,17 @@ static struct session *join(struct paneset *paneset, struct panes *panes, uint32
 /* The session that takes the event, with its bounds as they are with it; what the event is not yet
  * in. Sessions that fired with other bounds are withdrawn. */
 static struct session *session_for(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                                   int64_t time_ms, int64_t closing_ms)
+                                   int64_t time_ms, int64_t release_ms)
 {
     struct paneset *paneset = &keyspace->panesets[number];
     struct panes *panes = key_panes(keyspace, key, number);
     int64_t start_ms = time_ms;
     int64_t last_ms = time_ms;
     uint32_t first;
-    uint32_t count = touched(keyspace, paneset, panes, time_ms, closing_ms, &first);
+
+    /* What is gone is not joined, and would stand in the way of one that reaches further back. */
+    sessions_release(keyspace, key, number, release_ms);
+    uint32_t count = touched(keyspace, paneset, panes, time_ms, release_ms, &first);
 
     for (uint32_t i = 0; i < count; i++) {
         const struct session *session = session_at(&paneset->layout, panes, first + i);
@@ -216,7 +227,7 @@ void sessions_update(struct keyspace *keyspace, struct key_head *key, uint32_t n
                      const struct event *event, const struct instant *now)
 {
     struct paneset *paneset = &keyspace->panesets[number];
-    struct session *session = session_for(keyspace, key, number, event->time_ms, now->closing_ms);
+    struct session *session = session_for(keyspace, key, number, event->time_ms, now->release_ms);
 
     pane_add(keyspace, paneset, (char *)session + paneset->layout.header_bytes, event);
     entered(keyspace, key, number, session, now);
@@ -289,15 +300,15 @@ void sessions_amend(struct keyspace *keyspace, struct key_head *key, uint32_t nu
     }
 }
 
-void sessions_release(struct keyspace *keyspace, struct key_head *key, uint32_t number)
+void sessions_release(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                      int64_t release_ms)
 {
     struct paneset *paneset = &keyspace->panesets[number];
     struct panes *panes = key_panes(keyspace, key, number);
     uint32_t count = 0;
 
     while (count < panes->count &&
-           is_closed(keyspace, paneset, session_at(&paneset->layout, panes, count),
-                     keyspace->release_ms))
+           is_closed(keyspace, paneset, session_at(&paneset->layout, panes, count), release_ms))
         count++;
     if (count > 0)
         panes_drop(&paneset->layout, panes, count);

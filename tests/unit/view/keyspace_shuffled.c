@@ -123,8 +123,6 @@ static void check_last_rows(int view, int key, const struct spec_rows *some,
         const struct spec_row *one = last_of_window(some, &some->rows[i]);
         const struct spec_row *other = last_of_window(others, &some->rows[i]);
 
-        if (one->retracted && (!other || other->retracted))
-            continue; /* bounds that were not the last ones, and may not have been seen */
         if (!other || one->empty != other->empty || strcmp(one->values, other->values) != 0)
             windows_missing(view, key, some, others, i);
     }
@@ -152,8 +150,9 @@ static void check_end(void)
 {
     for (int view = 0; view < bench.spec->view_count; view++) {
         for (int key = 0; key < SPEC_KEYS; key++) {
-            if (bench.spec->views[view].lifetime)
-                continue; /* begins anew by how far the other partitions are */
+            /* Begin anew, or are closed, by how far the other partitions are. */
+            if (bench.spec->views[view].lifetime || bench.spec->views[view].gap_ms)
+                continue;
             if (bench.spec->views[view].on_update) {
                 check_shown(view, key);
                 continue;

@@ -318,7 +318,7 @@ static inline struct oracle_session *newest_session(struct oracle_sessions *sess
     for (size_t i = 0; i < sessions->count; i++) {
         struct oracle_session *session = &sessions->all[i];
 
-        if (!session->is_gone && (!newest || session->start_ms > newest->start_ms))
+        if (!session->is_gone && (!newest || session->last_ms > newest->last_ms))
             newest = session;
     }
     return newest;
@@ -492,12 +492,16 @@ static inline void update(struct oracle *oracle, int view, const struct oracle_e
     oracle_emit(oracle, view, event->sample->key, start_ms, t_ms, events, count);
 }
 
-/* The session is open, and at most the gap from the time. */
+/* The session is open, and at most the gap from the time. Under shuffle it is the watermark of all
+ * partitions that closes sessions. */
 static inline bool is_touched(const struct oracle *oracle, int view,
                               const struct oracle_session *session, int64_t time_ms,
                               int64_t closing_ms)
 {
     int64_t gap_ms = oracle->spec->views[view].gap_ms;
+
+    if (!oracle->spec->aligned)
+        closing_ms = oracle->release_ms;
 
     return !session->is_gone && session->start_ms <= time_ms + gap_ms &&
            session->last_ms + gap_ms >= time_ms &&
@@ -508,12 +512,14 @@ static inline bool is_late_for_sessions(const struct oracle *oracle, int view, i
                                         int64_t time_ms, int64_t closing_ms)
 {
     const struct oracle_sessions *sessions = &oracle->sessions[view][key];
+    int64_t last_ms = time_ms;
 
     for (size_t i = 0; i < sessions->count; i++) {
-        if (is_touched(oracle, view, &sessions->all[i], time_ms, closing_ms))
-            return false;
+        if (is_touched(oracle, view, &sessions->all[i], time_ms,
+                       MAX(closing_ms, oracle->release_ms)))
+            last_ms = MAX(last_ms, sessions->all[i].last_ms);
     }
-    return oracle_is_late(oracle->spec, &oracle->spec->views[view], time_ms, closing_ms);
+    return oracle_is_late(oracle->spec, &oracle->spec->views[view], last_ms, closing_ms);
 }
 
 static inline struct oracle_session *session_add(struct oracle_sessions *sessions)
