@@ -209,7 +209,7 @@ void pane_cells_merge(const struct plan_paneset *plan, char *into, char *from,
         if (cell->kind == CELL_DISTINCT)
             distinct_merge((uint64_t *)to, (uint64_t *)source, memory);
         else if (cell->kind == CELL_HISTOGRAM)
-            histogram_merge((uint64_t *)to, (uint64_t *)source, cell->limit, memory);
+            counts_merge((uint64_t *)to, (uint64_t *)source, cell->limit, memory);
         else
             cell_merge_number(cell->kind, to, source);
     }
@@ -224,7 +224,7 @@ void pane_cells_done(const struct plan_paneset *plan, char *pane, struct cell_me
         if (plan->cells[i].kind == CELL_DISTINCT)
             distinct_done(cell, memory);
         else if (plan->cells[i].kind == CELL_HISTOGRAM)
-            histogram_done(cell, memory);
+            counts_done(cell, memory);
     }
     memset(pane, 0, plan->cell_bytes);
 }

@@ -10,7 +10,7 @@ struct total {
     union {
         union number_cell number;
         struct distinct_union *distinct;
-        struct histogram_sum histogram;
+        struct counts_sum histogram;
     };
     struct buf text; /* of a map */
 };
@@ -56,7 +56,7 @@ void evaluator_free(struct evaluator *evaluator)
         if (total->cell->kind == CELL_DISTINCT)
             free(total->distinct);
         else if (total->cell->kind == CELL_HISTOGRAM)
-            histogram_sum_free(&total->histogram);
+            counts_sum_free(&total->histogram);
         buf_free(&total->text);
     }
     free(evaluator->values);
@@ -95,7 +95,7 @@ static void total_merge(struct total *total, const char *cell)
         distinct_union_merge(total->distinct, *(const uint64_t *)cell);
         return;
     case CELL_HISTOGRAM:
-        histogram_sum_merge(&total->histogram, *(const uint64_t *)cell);
+        counts_sum_merge(&total->histogram, *(const uint64_t *)cell);
         return;
     case CELL_MOMENTS:
     case CELL_FIRST:
@@ -183,7 +183,7 @@ static struct row_value total_value(struct total *total, const struct intern *in
         return (struct row_value){.type = ROW_INT, .i = distinct_union_count(total->distinct)};
     case CELL_HISTOGRAM:
         buf_reset(&total->text);
-        histogram_sum_take_json(&total->histogram, feature->limit, intern, &total->text);
+        histogram_take_json(&total->histogram, feature->limit, intern, &total->text);
         return (struct row_value){.type = ROW_JSON, .text = buf_slice(&total->text)};
     case CELL_MOMENTS:
     case CELL_FIRST:
