@@ -1,11 +1,11 @@
 #include "aggregate/cell.h"
 
-#include <float.h>
-#include <math.h>
-
 #include "aggregate/distinct.h"
 #include "aggregate/histogram.h"
-#include "base/hash.h"
+#include "aggregate/quantile.h"
+#include "aggregate/sequence.h"
+#include "aggregate/top.h"
+#include "aggregate/value.h"
 #include "base/text.h"
 
 /* The sizes that the plan lays panes out by. */
@@ -23,55 +23,11 @@ _Static_assert(SIZE_OF_CELL_MAX_DOUBLE == sizeof(struct cell_extremum_double), "
 _Static_assert(SIZE_OF_CELL_COUNT == sizeof(uint64_t), "");
 _Static_assert(SIZE_OF_CELL_DISTINCT == sizeof(uint64_t), "");
 _Static_assert(SIZE_OF_CELL_HISTOGRAM == sizeof(uint64_t), "");
-
-double double_add(double sum, double more)
-{
-    double result = sum + more;
-
-    return isfinite(result) ? result : copysign(DBL_MAX, result);
-}
-
-static uint64_t value_hash(const struct plan_field *field, const struct field_value *value)
-{
-    uint64_t bits;
-    double number;
-
-    switch (field->type) {
-    case FIELD_STRING:
-        return hash64((struct slice){value->s, value->len});
-    case FIELD_DOUBLE:
-        number = value->d == 0 ? 0 : value->d; /* -0.0 is 0 */
-        memcpy(&bits, &number, sizeof(bits));
-        return hash64_int(bits);
-    case FIELD_INT64:
-    case FIELD_DECIMAL:
-    case FIELD_BOOL:
-    case FIELD_TIMESTAMP:
-        return hash64_int((uint64_t)value->i);
-    }
-    UNREACHABLE();
-}
-
-/* A value as a map's key: strings as they are, others as JSON spells them. `out` has room for
- * TEXT_DOUBLE_MAX bytes. */
-static struct slice value_text(const struct plan_field *field, const struct field_value *value,
-                               char *out)
-{
-    switch (field->type) {
-    case FIELD_STRING:
-        return (struct slice){value->s, value->len};
-    case FIELD_DOUBLE:
-        return (struct slice){out, text_double(out, value->d)};
-    case FIELD_DECIMAL:
-        return (struct slice){out, text_decimal(out, value->i, field->scale)};
-    case FIELD_BOOL:
-        return value->i ? SLICE_LITERAL("true") : SLICE_LITERAL("false");
-    case FIELD_INT64:
-    case FIELD_TIMESTAMP:
-        return (struct slice){out, text_int64(out, value->i)};
-    }
-    UNREACHABLE();
-}
+_Static_assert(SIZE_OF_CELL_MOMENTS == sizeof(struct moments), "");
+_Static_assert(SIZE_OF_CELL_FIRST == sizeof(uint64_t), "");
+_Static_assert(SIZE_OF_CELL_LAST == sizeof(uint64_t), "");
+_Static_assert(SIZE_OF_CELL_TOP == sizeof(uint64_t), "");
+_Static_assert(SIZE_OF_CELL_QUANTILE == sizeof(uint64_t), "");
 
 static void extremum_int_add(struct cell_extremum_int *cell, int64_t value, bool want_max)
 {
@@ -91,8 +47,6 @@ void cell_add(const struct plan_cell *plan, const struct plan_field *field,
 {
     char *cell = pane + plan->offset;
     char text[TEXT_DOUBLE_MAX];
-
-    (void)event; /* its place in the order: for first and last */
 
     switch (plan->kind) {
     case CELL_COUNT:
@@ -125,16 +79,25 @@ void cell_add(const struct plan_cell *plan, const struct plan_field *field,
                             plan->kind == CELL_MAX_DOUBLE);
         return;
     case CELL_DISTINCT:
-        distinct_add((uint64_t *)cell, value_hash(field, value), memory);
+        distinct_add((uint64_t *)cell, value_hash(field->type, value), memory);
         return;
     case CELL_HISTOGRAM:
-        histogram_add((uint64_t *)cell, value_text(field, value, text), plan->limit, memory);
+        histogram_add((uint64_t *)cell, value_text(field->type, field->scale, value, text),
+                      plan->limit, memory);
         return;
     case CELL_MOMENTS:
+        moments_add((struct moments *)cell, value_number(field->type, value));
+        return;
     case CELL_FIRST:
     case CELL_LAST:
+        sequence_add((uint64_t *)cell, plan, field, value, event, memory);
+        return;
     case CELL_TOP:
+        top_add((uint64_t *)cell, value_text(field->type, field->scale, value, text), memory);
+        return;
     case CELL_QUANTILE:
+        quantile_add((uint64_t *)cell, value_number(field->type, value), memory);
+        return;
     case CELL_KIND_COUNT:
         break;
     }
@@ -193,8 +156,37 @@ void cell_merge_number(enum cell_kind kind, void *into, const void *from)
     case CELL_MAX_DOUBLE:
         extremum_double_merge(into, from, kind == CELL_MAX_DOUBLE);
         return;
+    case CELL_MOMENTS:
+        moments_merge(into, from);
+        return;
     default:
         UNREACHABLE();
+    }
+}
+
+static void cell_merge(const struct plan_cell *plan, char *into, char *from,
+                       struct cell_memory *memory)
+{
+    switch (plan->kind) {
+    case CELL_DISTINCT:
+        distinct_merge((uint64_t *)into, (uint64_t *)from, memory);
+        return;
+    case CELL_HISTOGRAM:
+        counts_merge((uint64_t *)into, (uint64_t *)from, plan->limit, memory);
+        return;
+    case CELL_FIRST:
+    case CELL_LAST:
+        sequence_merge((uint64_t *)into, (uint64_t *)from, plan, memory);
+        return;
+    case CELL_TOP:
+        top_merge((uint64_t *)into, (uint64_t *)from, memory);
+        return;
+    case CELL_QUANTILE:
+        quantile_merge((uint64_t *)into, (uint64_t *)from, memory);
+        return;
+    default:
+        cell_merge_number(plan->kind, into, from);
+        return;
     }
 }
 
@@ -203,28 +195,37 @@ void pane_cells_merge(const struct plan_paneset *plan, char *into, char *from,
 {
     for (uint32_t i = 0; i < plan->cell_count; i++) {
         const struct plan_cell *cell = &plan->cells[i];
-        char *to = into + cell->offset;
-        char *source = from + cell->offset;
 
-        if (cell->kind == CELL_DISTINCT)
-            distinct_merge((uint64_t *)to, (uint64_t *)source, memory);
-        else if (cell->kind == CELL_HISTOGRAM)
-            histogram_merge((uint64_t *)to, (uint64_t *)source, cell->limit, memory);
-        else
-            cell_merge_number(cell->kind, to, source);
+        cell_merge(cell, into + cell->offset, from + cell->offset, memory);
     }
     memset(from, 0, plan->cell_bytes);
 }
 
+static void cell_done(enum cell_kind kind, uint64_t *cell, struct cell_memory *memory)
+{
+    switch (kind) {
+    case CELL_DISTINCT:
+        distinct_done(cell, memory);
+        return;
+    case CELL_HISTOGRAM:
+    case CELL_TOP:
+        counts_done(cell, memory);
+        return;
+    case CELL_FIRST:
+    case CELL_LAST:
+        sequence_done(cell, memory);
+        return;
+    case CELL_QUANTILE:
+        quantile_done(cell, memory);
+        return;
+    default:
+        return; /* nothing outside of the pane */
+    }
+}
+
 void pane_cells_done(const struct plan_paneset *plan, char *pane, struct cell_memory *memory)
 {
-    for (uint32_t i = 0; i < plan->cell_count; i++) {
-        uint64_t *cell = (uint64_t *)(pane + plan->cells[i].offset);
-
-        if (plan->cells[i].kind == CELL_DISTINCT)
-            distinct_done(cell, memory);
-        else if (plan->cells[i].kind == CELL_HISTOGRAM)
-            histogram_done(cell, memory);
-    }
+    for (uint32_t i = 0; i < plan->cell_count; i++)
+        cell_done(plan->cells[i].kind, (uint64_t *)(pane + plan->cells[i].offset), memory);
     memset(pane, 0, plan->cell_bytes);
 }

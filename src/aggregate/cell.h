@@ -6,6 +6,8 @@
 #define FRESHET_AGGREGATE_CELL_H
 
 #include "aggregate/cell_memory.h"
+#include "aggregate/finite.h"
+#include "aggregate/moments.h"
 #include "plan/plan.h"
 
 /* A 128-bit integer, low half first: panes are aligned to 8 bytes only. Sums of int64 can't
@@ -43,6 +45,7 @@ union number_cell {
     struct cell_mean_double mean_double;
     struct cell_extremum_int extremum;
     struct cell_extremum_double extremum_double;
+    struct moments moments;
 };
 
 static inline __int128 wide_int_get(const struct wide_int *wide)
@@ -60,11 +63,9 @@ static inline void wide_int_add(struct wide_int *wide, __int128 more)
     memcpy(wide, &value, sizeof(value));
 }
 
-/* Sums of doubles stop at the largest finite one. */
-double double_add(double sum, double more);
-
 /* Adds one event's value to the cell. `field` and `value` are those of the cell's field, which the
- * event has; both NULL for a cell that takes every event. */
+ * event has; both NULL for a cell that takes every event. The event is read for its place in the
+ * order. */
 void cell_add(const struct plan_cell *plan, const struct plan_field *field,
               const struct field_value *value, const struct event *event, char *pane,
               struct cell_memory *memory);

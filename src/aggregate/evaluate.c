@@ -2,6 +2,10 @@
 
 #include "aggregate/distinct.h"
 #include "aggregate/histogram.h"
+#include "aggregate/quantile.h"
+#include "aggregate/sequence.h"
+#include "aggregate/top.h"
+#include "aggregate/value.h"
 
 /* What one feature's cells add up to. */
 struct total {
@@ -10,9 +14,11 @@ struct total {
     union {
         union number_cell number;
         struct distinct_union *distinct;
-        struct histogram_sum histogram;
+        struct counts_sum counts; /* histogram, top */
+        struct sequence_window sequence;
+        struct quantile_sum quantile;
     };
-    struct buf text; /* of a map */
+    struct buf text; /* of a string, list or map */
 };
 
 struct evaluator {
@@ -46,6 +52,28 @@ struct evaluator *evaluator_create(const struct plan_view *view, const struct pl
     return evaluator;
 }
 
+static void total_done(struct total *total)
+{
+    switch (total->cell->kind) {
+    case CELL_DISTINCT:
+        free(total->distinct);
+        return;
+    case CELL_HISTOGRAM:
+    case CELL_TOP:
+        counts_sum_free(&total->counts);
+        return;
+    case CELL_FIRST:
+    case CELL_LAST:
+        sequence_window_free(&total->sequence);
+        return;
+    case CELL_QUANTILE:
+        quantile_sum_free(&total->quantile);
+        return;
+    default:
+        return;
+    }
+}
+
 void evaluator_free(struct evaluator *evaluator)
 {
     if (!evaluator)
@@ -53,10 +81,7 @@ void evaluator_free(struct evaluator *evaluator)
     for (uint32_t i = 0; i < evaluator->count; i++) {
         struct total *total = &evaluator->totals[i];
 
-        if (total->cell->kind == CELL_DISTINCT)
-            free(total->distinct);
-        else if (total->cell->kind == CELL_HISTOGRAM)
-            histogram_sum_free(&total->histogram);
+        total_done(total);
         buf_free(&total->text);
     }
     free(evaluator->values);
@@ -65,10 +90,25 @@ void evaluator_free(struct evaluator *evaluator)
 
 static void total_reset(struct total *total)
 {
-    if (total->cell->kind == CELL_DISTINCT)
+    switch (total->cell->kind) {
+    case CELL_DISTINCT:
         distinct_union_reset(total->distinct);
-    else if (total->cell->kind != CELL_HISTOGRAM) /* whose sum the last evaluation took */
-        memset(&total->number, 0, sizeof(total->number));
+        return;
+    case CELL_HISTOGRAM:
+    case CELL_TOP:
+        counts_sum_reset(&total->counts);
+        return;
+    case CELL_FIRST:
+    case CELL_LAST:
+        sequence_window_reset(&total->sequence);
+        return;
+    case CELL_QUANTILE:
+        quantile_sum_reset(&total->quantile);
+        return;
+    default:
+        total->number = (union number_cell){0};
+        return;
+    }
 }
 
 void evaluator_begin(struct evaluator *evaluator)
@@ -80,32 +120,24 @@ void evaluator_begin(struct evaluator *evaluator)
 static void total_merge(struct total *total, const char *cell)
 {
     switch (total->cell->kind) {
-    case CELL_COUNT:
-    case CELL_SUM_INT:
-    case CELL_SUM_DOUBLE:
-    case CELL_MEAN_INT:
-    case CELL_MEAN_DOUBLE:
-    case CELL_MIN_INT:
-    case CELL_MAX_INT:
-    case CELL_MIN_DOUBLE:
-    case CELL_MAX_DOUBLE:
-        cell_merge_number(total->cell->kind, &total->number, cell);
-        return;
     case CELL_DISTINCT:
         distinct_union_merge(total->distinct, *(const uint64_t *)cell);
         return;
     case CELL_HISTOGRAM:
-        histogram_sum_merge(&total->histogram, *(const uint64_t *)cell);
+    case CELL_TOP:
+        counts_sum_merge(&total->counts, *(const uint64_t *)cell);
         return;
-    case CELL_MOMENTS:
     case CELL_FIRST:
     case CELL_LAST:
-    case CELL_TOP:
+        sequence_window_add(&total->sequence, *(const uint64_t *)cell);
+        return;
     case CELL_QUANTILE:
-    case CELL_KIND_COUNT:
-        break;
+        quantile_sum_merge(&total->quantile, *(const uint64_t *)cell);
+        return;
+    default:
+        cell_merge_number(total->cell->kind, &total->number, cell);
+        return;
     }
-    UNREACHABLE();
 }
 
 void evaluator_add(struct evaluator *evaluator, const char *pane)
@@ -138,58 +170,173 @@ static double mean_of(__int128 sum, uint64_t count, unsigned scale)
     return (double)((long double)sum / (long double)divisor);
 }
 
+static const struct row_value null_value = {.type = ROW_NULL};
+
+static struct row_value int_value(int64_t value)
+{
+    return (struct row_value){.type = ROW_INT, .i = value};
+}
+
+static struct row_value double_value(double value)
+{
+    return (struct row_value){.type = ROW_DOUBLE, .d = value};
+}
+
+static struct row_value json_value(const struct buf *text)
+{
+    return (struct row_value){.type = ROW_JSON, .text = buf_slice(text)};
+}
+
 /* A result that is of the operand's type. */
 static struct row_value number_value(const struct plan_feature *feature, int64_t value)
 {
     if (feature->field_type == FIELD_DECIMAL)
         return (struct row_value){.type = ROW_DECIMAL, .scale = feature->scale, .i = value};
-    return (struct row_value){.type = ROW_INT, .i = value};
+    return int_value(value);
+}
+
+/* How many of a decimal's last digits make a whole. */
+static double unit_of(const struct plan_feature *feature)
+{
+    double unit = 1;
+
+    for (unsigned i = 0; i < feature->scale; i++)
+        unit *= 10;
+    return unit;
+}
+
+static struct row_value moments_value(const struct plan_feature *feature,
+                                      const struct moments *moments)
+{
+    uint64_t divisor = moments->count - (feature->sample ? 1 : 0);
+    double unit = unit_of(feature);
+
+    if (moments->count == 0 || divisor == 0)
+        return null_value;
+    double variance = moments->squares / (double)divisor;
+
+    return double_value(feature->kind == FEATURE_STDDEV ? sqrt(variance) / unit
+                                                        : variance / (unit * unit));
+}
+
+/* Lists: [ with the first value, a comma before each other one; list_value closes them. */
+static void list_add(struct total *total, const struct field_value *value)
+{
+    const struct plan_feature *feature = total->feature;
+
+    buf_append_char(&total->text, total->text.len == 0 ? '[' : ',');
+    value_json(&total->text, feature->field_type, feature->scale, value);
+}
+
+static struct row_value list_value(struct total *total)
+{
+    if (total->text.len == 0)
+        buf_append_char(&total->text, '[');
+    buf_append_char(&total->text, ']');
+    return json_value(&total->text);
+}
+
+static struct row_value single_value(struct total *total, const struct field_value *value)
+{
+    return value_row(&total->text, total->feature->field_type, total->feature->scale, value);
+}
+
+static struct row_value since_previous_value(struct sequence_window *window)
+{
+    if (sequence_window_pick(window, true, 2) < 2)
+        return null_value;
+    return int_value(window->picked[1]->time_ms - window->picked[0]->time_ms);
+}
+
+static struct row_value sequence_values(struct total *total, const struct intern *intern)
+{
+    const struct plan_feature *feature = total->feature;
+    bool newest = total->cell->kind == CELL_LAST;
+    uint32_t list_len = feature->kind == FEATURE_LIST ? feature->limit : feature->n;
+
+    if (feature->kind == FEATURE_SINCE_PREVIOUS)
+        return since_previous_value(&total->sequence);
+
+    uint32_t len = sequence_window_pick(&total->sequence, newest, MAX(list_len, 1u));
+    for (uint32_t i = 0; i < len; i++) {
+        struct field_value value = sequence_value(total->sequence.picked[i], feature->field_type,
+                                                  intern);
+
+        if (list_len == 0)
+            return single_value(total, &value);
+        list_add(total, &value);
+    }
+    return list_len == 0 ? null_value : list_value(total);
+}
+
+static struct row_value top_value(struct total *total, const struct intern *intern)
+{
+    const struct plan_feature *feature = total->feature;
+    uint32_t len = top_select(&total->counts, MAX(feature->n, 1u), intern);
+
+    for (uint32_t i = 0; i < len; i++) {
+        struct field_value value = value_of_text(
+            feature->field_type, intern_text(intern, total->counts.counts[i].number));
+
+        if (feature->n == 0)
+            return single_value(total, &value);
+        list_add(total, &value);
+    }
+    return feature->n == 0 ? null_value : list_value(total);
+}
+
+static struct row_value quantile_value(const struct total *total)
+{
+    if (total->quantile.count == 0)
+        return null_value;
+    return double_value(quantile_sum_value(&total->quantile, total->feature->q) /
+                        unit_of(total->feature));
 }
 
 static struct row_value total_value(struct total *total, const struct intern *intern,
                                     uint64_t *saturated)
 {
-    static const struct row_value null = {.type = ROW_NULL};
     const struct plan_feature *feature = total->feature;
     const union number_cell *number = &total->number;
 
+    buf_reset(&total->text);
     switch (total->cell->kind) {
     case CELL_COUNT:
-        return (struct row_value){.type = ROW_INT, .i = (int64_t)number->count};
+        return int_value((int64_t)number->count);
     case CELL_SUM_INT:
         return number_value(feature, saturate(wide_int_get(&number->sum), saturated));
     case CELL_SUM_DOUBLE:
-        return (struct row_value){.type = ROW_DOUBLE, .d = number->sum_double};
+        return double_value(number->sum_double);
     case CELL_MEAN_INT:
-        if (number->mean.count == 0)
-            return null;
-        return (struct row_value){
-            .type = ROW_DOUBLE,
-            .d = mean_of(wide_int_get(&number->mean.sum), number->mean.count, feature->scale)};
+        return number->mean.count ? double_value(mean_of(wide_int_get(&number->mean.sum),
+                                                         number->mean.count, feature->scale))
+                                  : null_value;
     case CELL_MEAN_DOUBLE:
-        if (number->mean_double.count == 0)
-            return null;
-        return (struct row_value){.type = ROW_DOUBLE,
-                                  .d = number->mean_double.sum / (double)number->mean_double.count};
+        return number->mean_double.count
+                   ? double_value(number->mean_double.sum / (double)number->mean_double.count)
+                   : null_value;
     case CELL_MIN_INT:
     case CELL_MAX_INT:
-        return number->extremum.present ? number_value(feature, number->extremum.value) : null;
+        return number->extremum.present ? number_value(feature, number->extremum.value)
+                                        : null_value;
     case CELL_MIN_DOUBLE:
     case CELL_MAX_DOUBLE:
-        if (!number->extremum_double.present)
-            return null;
-        return (struct row_value){.type = ROW_DOUBLE, .d = number->extremum_double.value};
+        return number->extremum_double.present ? double_value(number->extremum_double.value)
+                                               : null_value;
     case CELL_DISTINCT:
-        return (struct row_value){.type = ROW_INT, .i = distinct_union_count(total->distinct)};
+        return int_value(distinct_union_count(total->distinct));
     case CELL_HISTOGRAM:
-        buf_reset(&total->text);
-        histogram_sum_take_json(&total->histogram, feature->limit, intern, &total->text);
-        return (struct row_value){.type = ROW_JSON, .text = buf_slice(&total->text)};
+        histogram_take_json(&total->counts, feature->limit, intern, &total->text);
+        return json_value(&total->text);
     case CELL_MOMENTS:
+        return moments_value(feature, &number->moments);
     case CELL_FIRST:
     case CELL_LAST:
+        return sequence_values(total, intern);
     case CELL_TOP:
+        return top_value(total, intern);
     case CELL_QUANTILE:
+        return quantile_value(total);
     case CELL_KIND_COUNT:
         break;
     }

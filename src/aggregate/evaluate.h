@@ -3,7 +3,9 @@
  *   evaluator_begin ─▶ evaluator_add(pane) … ─▶ evaluator_finish ─▶ values
  *
  * Panes are added in the order of their time: sums of doubles are sums of the panes' sums in that
- * order. One evaluator per view and shard: it keeps the scratch memory of one evaluation. */
+ * order. No other value depends on it. What is added is read again by evaluator_finish, and must
+ * not change until then. One evaluator per view and shard: it keeps the scratch memory of one
+ * evaluation. */
 #ifndef FRESHET_AGGREGATE_EVALUATE_H
 #define FRESHET_AGGREGATE_EVALUATE_H
 

@@ -54,7 +54,7 @@ static void merge_some(uint64_t *cells, uint32_t limit, struct cell_memory *memo
         size_t into = random_below(PANES);
         size_t from = (into + 1 + random_below(PANES - 1)) % PANES;
 
-        histogram_merge(&cells[into], &cells[from], limit, memory);
+        counts_merge(&cells[into], &cells[from], limit, memory);
         ENSURE(cells[from] == 0);
     }
 }
@@ -110,16 +110,16 @@ static void check_exact(const struct json_value *map)
     }
 }
 
-static struct histogram_sum window;
+static struct counts_sum window;
 
 static struct json_value *map_of(const uint64_t *cells, size_t count, uint32_t limit,
                                  const struct cell_bench *bench, struct buf *text)
 {
     for (size_t i = 0; i < count; i++)
-        histogram_sum_merge(&window, cells[i]);
+        counts_sum_merge(&window, cells[i]);
     buf_reset(text);
     buf_append_char(text, '!'); /* it appends */
-    histogram_sum_take_json(&window, limit, &bench->intern, text);
+    histogram_take_json(&window, limit, &bench->intern, text);
     struct json_value *map = json_value_of((struct slice){text->data + 1, text->len - 1});
 
     ENSURE(text->data[0] == '!' && map && map->kind == VALUE_OBJECT);
@@ -162,13 +162,13 @@ static void counts_are_exact_to_the_limit_and_add_up_beyond(void **state)
         json_value_free(map);
         json_value_free(second);
         for (size_t i = 0; i < PANES; i++)
-            histogram_done(&cells[i], &bench.memory);
+            counts_done(&cells[i], &bench.memory);
         cell_bench_done(&bench);
     }
     assert_true(cut > 50);
     buf_free(&text);
     buf_free(&again);
-    histogram_sum_free(&window);
+    counts_sum_free(&window);
 }
 
 /* One pane, the letters added in order; what becomes of it. */
@@ -184,13 +184,13 @@ static void check_json(const char *values, uint32_t limit, const char *wanted)
 
         histogram_add(&cell, value, limit, &bench.memory);
     }
-    histogram_sum_merge(&window, cell);
-    histogram_sum_take_json(&window, limit, &bench.intern, &text);
+    counts_sum_merge(&window, cell);
+    histogram_take_json(&window, limit, &bench.intern, &text);
     assert_string_equal(buf_string(&text), wanted);
-    histogram_done(&cell, &bench.memory);
+    counts_done(&cell, &bench.memory);
     buf_free(&text);
     cell_bench_done(&bench);
-    histogram_sum_free(&window);
+    counts_sum_free(&window);
 }
 
 static void the_rest_stands_in_its_place(void **state)
@@ -222,15 +222,15 @@ static void the_most_frequent_stay(void **state)
     for (int i = 0; i < 3; i++) {
         for (const char *at = panes[i]; *at; at++)
             histogram_add(&cells[i], (struct slice){at, 1}, 2, &bench.memory);
-        histogram_sum_merge(&window, cells[i]);
+        counts_sum_merge(&window, cells[i]);
     }
-    histogram_sum_take_json(&window, 2, &bench.intern, &text);
+    histogram_take_json(&window, 2, &bench.intern, &text);
     assert_string_equal(buf_string(&text), "{\"__other__\":3,\"b\":2,\"c\":3}");
     for (int i = 0; i < 3; i++)
-        histogram_done(&cells[i], &bench.memory);
+        counts_done(&cells[i], &bench.memory);
     buf_free(&text);
     cell_bench_done(&bench);
-    histogram_sum_free(&window);
+    counts_sum_free(&window);
 }
 
 /* Counts have 36 bits: the header says where they stop. */
@@ -246,23 +246,23 @@ static void counts_stop_at_their_end(void **state)
     cell += (UINT64_C(1) << 36) - 4; /* a single entry ends with its count */
     for (int i = 0; i < 10; i++)
         histogram_add(&cell, SLICE_LITERAL("a"), 4, &bench.memory);
-    histogram_sum_merge(&window, cell);
-    histogram_sum_merge(&window, cell);
-    histogram_sum_take_json(&window, 4, &bench.intern, &text);
+    counts_sum_merge(&window, cell);
+    counts_sum_merge(&window, cell);
+    histogram_take_json(&window, 4, &bench.intern, &text);
     assert_string_equal(buf_string(&text), "{\"a\":137438953470}");
 
     uint64_t more = 0;
     histogram_add(&more, SLICE_LITERAL("a"), 4, &bench.memory);
     histogram_add(&more, SLICE_LITERAL("b"), 4, &bench.memory);
-    histogram_merge(&cell, &more, 4, &bench.memory);
-    histogram_sum_merge(&window, cell);
+    counts_merge(&cell, &more, 4, &bench.memory);
+    counts_sum_merge(&window, cell);
     buf_reset(&text);
-    histogram_sum_take_json(&window, 4, &bench.intern, &text);
+    histogram_take_json(&window, 4, &bench.intern, &text);
     assert_string_equal(buf_string(&text), "{\"a\":68719476735,\"b\":1}");
-    histogram_done(&cell, &bench.memory);
+    counts_done(&cell, &bench.memory);
     buf_free(&text);
     cell_bench_done(&bench);
-    histogram_sum_free(&window);
+    counts_sum_free(&window);
 }
 
 int main(void)
