@@ -146,6 +146,23 @@ struct keyspace_iter {
 bool keyspace_iter_next(const struct shard *shard, struct keyspace_iter *iter,
                         struct keyspace **ret_keyspace, uint32_t *ret_source);
 
+/* shard.c: a shard as its thread (thread.c), or a simulation, has it. All but the first and the
+ * last belong to the thread that turns it. */
+
+struct shard *shard_create(struct fleet *fleet, uint32_t number, struct consumer *consumer);
+
+/* Makes what it works with: in its own thread, so that its memory is that of its CPU. Returns 0 or
+ * a negative errno; shard_free is due in either case. */
+MUST_USE int shard_open(struct shard *shard, struct err *err);
+
+/* One turn, the wait at its end included. Returns 0, or a negative errno when the loop is broken.
+ */
+MUST_USE int shard_turn(struct shard *shard);
+
+/* When no shard touches another's memory any more. */
+void shard_close(struct shard *shard);
+void shard_free(struct shard *shard);
+
 /* Tells the control thread; the text may be NULL. */
 void report_send(struct shard *shard, enum report_kind kind, const char *text);
 
