@@ -250,10 +250,11 @@ static void turn_begin(struct shard *shard)
 
 int shard_turn(struct shard *shard)
 {
-    bool left = false;
+    bool left;
 
     turn_begin(shard);
     commands_take(shard);
+    left = shard->is_full; /* what waits is not looked at, and nobody tells of it again */
     if (!shard->is_full) {
         left = ingest_mail(shard);
         if (!shard->drain_wanted && shard->phase == PHASE_READING)
