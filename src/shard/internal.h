@@ -116,6 +116,7 @@ struct shard {
     bool stop_wanted;
     bool is_full;   /* a sink is full: neither mail nor records are taken */
     bool must_fire; /* windows are due */
+    bool is_held;   /* rows for Redis are held back */
     int64_t now_ns; /* monotonic, of this turn */
     int64_t now_ms; /* real time, of this turn */
     int64_t started_ns;

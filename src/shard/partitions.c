@@ -62,6 +62,7 @@ void partitions_init(struct shard *shard)
         CHECK(shard->partitions[i]);
         if (plan->sources[i].aligned)
             continue;
+        shard->is_held = true; /* like the clocks below */
         shard->shuffles[i].keyspace = keyspace_for(shard, i);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
@@ -126,6 +127,11 @@ static void publish(const struct shard *shard, const struct partition *partition
         partition->is_idle || partition->has_ended ? PARTITION_IDLE : PARTITION_ACTIVE);
 }
 
+static bool is_replaying(const struct partition *partition)
+{
+    return partition->position < partition->replay_offset;
+}
+
 void partition_assign(struct shard *shard, const struct command *command)
 {
     struct partition *partition = calloc(1, sizeof(*partition));
@@ -147,6 +153,7 @@ void partition_assign(struct shard *shard, const struct command *command)
     if (shard->plan->sources[command->source].aligned)
         partition->keyspace = keyspace_for(shard, command->source);
     shard->partitions[command->source][command->partition] = partition;
+    shard->is_held |= is_replaying(partition);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
 }
@@ -176,11 +183,6 @@ void partition_saw(struct shard *shard, struct partition *partition, int64_t tim
         partition->watermark_ms = time_ms - source->out_of_orderness_ms;
         partition->clock_ms = MAX(partition->clock_ms, partition->watermark_ms);
     }
-}
-
-static bool is_replaying(const struct partition *partition)
-{
-    return partition->position < partition->replay_offset;
 }
 
 static struct mail_clock clock_of(const struct partition *partition)

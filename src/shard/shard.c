@@ -88,10 +88,10 @@ static void sinks_turn(struct shard *shard)
     bool flushing = shard->phase >= PHASE_FLUSHING;
 
     if (shard->redis) {
-        bool held = partitions_replaying(shard) && !flushing;
-
-        gauge_set(&shard->stats.replaying, held);
-        redis_sink_hold(shard->redis, held);
+        /* A replay has caught up when all that is due by then has fired. */
+        shard->is_held = partitions_replaying(shard) || (shard->is_held && shard->must_fire);
+        gauge_set(&shard->stats.replaying, shard->is_held);
+        redis_sink_hold(shard->redis, shard->is_held);
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
     }
@@ -105,9 +105,10 @@ static bool sinks_full(const struct shard *shard)
            (shard->file && file_lane_full(shard->file));
 }
 
+/* What is held back goes with the process: the next one replays it again. */
 static bool sinks_idle(const struct shard *shard)
 {
-    return (!shard->redis || redis_sink_idle(shard->redis)) &&
+    return (!shard->redis || shard->is_held || redis_sink_idle(shard->redis)) &&
            (!shard->file || file_lane_idle(shard->file));
 }
 
