@@ -14,10 +14,17 @@
 #define FETCH_MAX 512 /* records taken from the intake in a turn */
 #define RUN_MAX   256 /* records of one partition that are decoded together */
 
+/* Where a keyspace's rows go. */
+struct outlet {
+    struct shard *shard;
+    uint32_t group; /* the keyspace's name for the Redis sink: never used again */
+};
+
 /* A partition that this shard reads. */
 struct partition {
     uint32_t source;
     int32_t number;
+    struct outlet outlet;
     struct keyspace *keyspace; /* aligned: its own; shuffle: NULL */
     int64_t newest_ms;         /* of its events, or WATERMARK_NONE */
     int64_t watermark_ms;
@@ -33,6 +40,7 @@ struct partition {
 
 /* The keyspace of a shuffled source on this shard, and what is known of the source's partitions. */
 struct shuffle {
+    struct outlet outlet;
     struct keyspace *keyspace; /* NULL for aligned sources */
     struct mail_clock *clocks; /* by partition; watermark_ms WATERMARK_NONE until told */
 };
@@ -101,6 +109,7 @@ struct shard {
     struct decoder **decoders;      /* by source */
     struct partition ***partitions; /* by source and number; NULL: not ours */
     struct shuffle *shuffles;       /* by source */
+    uint32_t groups;                /* given to outlets so far */
     struct batch batch;
     struct run run;
     struct redis_uring *redis_io; /* or NULL */

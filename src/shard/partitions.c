@@ -8,7 +8,7 @@
 
 static bool on_row(void *context, const struct row *row, void **slot)
 {
-    struct shard *shard = context;
+    struct shard *shard = ((struct outlet *)context)->shard;
     bool go_on = true;
 
     if (shard->redis && row->online) {
@@ -22,23 +22,24 @@ static bool on_row(void *context, const struct row *row, void **slot)
 
 static void on_release(void *context, void **slot)
 {
-    struct shard *shard = context;
+    const struct outlet *outlet = context;
 
-    redis_sink_release(shard->redis, slot);
+    redis_sink_release_of(outlet->shard->redis, slot, outlet->group);
 }
 
-static struct keyspace *keyspace_for(struct shard *shard, uint32_t source)
+static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, struct outlet *outlet)
 {
     const struct plan_source *plan = &shard->plan->sources[source];
     struct view_stats **stats = calloc(plan->view_count, sizeof(struct view_stats *));
     struct keyspace *keyspace;
 
     CHECK(stats);
+    *outlet = (struct outlet){shard, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
         shard->plan, source, &shard->arena, &shard->intern, stats,
-        (struct keyspace_output){.row = on_row, .release = on_release, .context = shard});
+        (struct keyspace_output){.row = on_row, .release = on_release, .context = outlet});
     free(stats);
     return keyspace;
 }
@@ -63,7 +64,7 @@ void partitions_init(struct shard *shard)
         if (plan->sources[i].aligned)
             continue;
         shard->is_held = true; /* like the clocks below */
-        shard->shuffles[i].keyspace = keyspace_for(shard, i);
+        shard->shuffles[i].keyspace = keyspace_for(shard, i, &shard->shuffles[i].outlet);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
         for (uint32_t j = 0; j < count; j++)
@@ -151,7 +152,7 @@ void partition_assign(struct shard *shard, const struct command *command)
         .has_ended = command->start_offset >= command->end_offset,
     };
     if (shard->plan->sources[command->source].aligned)
-        partition->keyspace = keyspace_for(shard, command->source);
+        partition->keyspace = keyspace_for(shard, command->source, &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
     shard->is_held |= is_replaying(partition);
     publish(shard, partition);
@@ -168,7 +169,11 @@ void partition_revoke(struct shard *shard, const struct command *command)
                          PARTITION_ABSENT);
     if (shard->run.partition == *place)
         shard->run.partition = NULL;
+    uint32_t group = (*place)->outlet.group;
+
     partition_free(*place);
+    if (shard->redis && shard->is_held)
+        redis_sink_forget(shard->redis, group);
     *place = NULL;
 }
 
