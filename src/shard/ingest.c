@@ -95,6 +95,18 @@ static void mark_handle(struct shard *shard, const struct fetched *fetched)
     shard->clocks_due_ns = 0; /* tells of it */
 }
 
+void ingest_revoke(struct shard *shard, const struct partition *partition)
+{
+    struct batch *batch = &shard->batch;
+
+    if (shard->run.partition == partition)
+        shard->run.partition = NULL;
+    for (size_t i = batch->next; i < batch->count; i++) {
+        if (partition_of(shard, &batch->fetched[i]) == partition)
+            batch->fetched[i].kind = FETCHED_VOID;
+    }
+}
+
 static void run_begin(struct shard *shard, struct partition *partition)
 {
     struct batch *batch = &shard->batch;

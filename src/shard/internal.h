@@ -181,6 +181,10 @@ void report_send(struct shard *shard, enum report_kind kind, const char *text);
 /* Takes records from the intake if the batch at hand is done. */
 void ingest_fetch(struct shard *shard);
 
+/* The partition is taken away: what is left of it in the batch is not to be read, not even should
+ * the partition come back. */
+void ingest_revoke(struct shard *shard, const struct partition *partition);
+
 /* Decodes, routes and applies as much of the batch as goes. True if some of it is left. */
 bool ingest_run(struct shard *shard);
 

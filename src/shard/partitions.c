@@ -167,8 +167,7 @@ void partition_revoke(struct shard *shard, const struct command *command)
         return;
     source_clock_publish(&shard->fleet->clocks[command->source], command->partition, WATERMARK_NONE,
                          PARTITION_ABSENT);
-    if (shard->run.partition == *place)
-        shard->run.partition = NULL;
+    ingest_revoke(shard, *place);
     uint32_t group = (*place)->outlet.group;
 
     partition_free(*place);
