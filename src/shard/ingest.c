@@ -95,15 +95,15 @@ static void mark_handle(struct shard *shard, const struct fetched *fetched)
     shard->clocks_due_ns = 0; /* tells of it */
 }
 
-void ingest_revoke(struct shard *shard, const struct partition *partition)
+void ingest_void(struct shard *shard, uint32_t source, int32_t partition)
 {
     struct batch *batch = &shard->batch;
 
-    if (shard->run.partition == partition)
-        shard->run.partition = NULL;
     for (size_t i = batch->next; i < batch->count; i++) {
-        if (partition_of(shard, &batch->fetched[i]) == partition)
-            batch->fetched[i].kind = FETCHED_VOID;
+        struct fetched *fetched = &batch->fetched[i];
+
+        if (fetched->source == source && fetched->record.partition == partition)
+            fetched->kind = FETCHED_VOID;
     }
 }
 

@@ -102,8 +102,10 @@ struct shard {
     struct consumer *consumer;
     struct intake *intake;
     struct loop *loop;
-    struct spsc commands; /* struct command, malloc'ed */
-    struct spsc reports;  /* struct report, malloc'ed */
+    struct spsc commands;            /* struct command, malloc'ed */
+    struct spsc reports;             /* struct report, malloc'ed */
+    uint64_t commands_sent;          /* the control thread's */
+    _Atomic uint64_t commands_taken; /* and the shard's answer */
     struct arena arena;
     struct intern intern;
     struct decoder **decoders;      /* by source */
@@ -181,9 +183,9 @@ void report_send(struct shard *shard, enum report_kind kind, const char *text);
 /* Takes records from the intake if the batch at hand is done. */
 void ingest_fetch(struct shard *shard);
 
-/* The partition is taken away: what is left of it in the batch is not to be read, not even should
- * the partition come back. */
-void ingest_revoke(struct shard *shard, const struct partition *partition);
+/* The partition is taken away, or comes: what is left of it in the batch is from before, and is not
+ * to be read. */
+void ingest_void(struct shard *shard, uint32_t source, int32_t partition);
 
 /* Decodes, routes and applies as much of the batch as goes. True if some of it is left. */
 bool ingest_run(struct shard *shard);

@@ -151,6 +151,7 @@ void partition_assign(struct shard *shard, const struct command *command)
         .silent_since_ns = shard->now_ns,
         .has_ended = command->start_offset >= command->end_offset,
     };
+    ingest_void(shard, command->source, command->partition);
     if (shard->plan->sources[command->source].aligned)
         partition->keyspace = keyspace_for(shard, command->source, &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
@@ -167,7 +168,9 @@ void partition_revoke(struct shard *shard, const struct command *command)
         return;
     source_clock_publish(&shard->fleet->clocks[command->source], command->partition, WATERMARK_NONE,
                          PARTITION_ABSENT);
-    ingest_revoke(shard, *place);
+    if (shard->run.partition == *place)
+        shard->run.partition = NULL;
+    ingest_void(shard, command->source, command->partition);
     uint32_t group = (*place)->outlet.group;
 
     partition_free(*place);

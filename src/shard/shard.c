@@ -34,6 +34,7 @@ static void commands_take(struct shard *shard)
             break;
         }
         free(command);
+        atomic_fetch_add_explicit(&shard->commands_taken, 1, memory_order_release);
     }
 }
 
@@ -425,8 +426,15 @@ bool shard_command(struct shard *shard, const struct command *command)
         free(copy);
         return false;
     }
+    shard->commands_sent++;
     shard_wake(shard);
     return true;
+}
+
+bool shard_has_settled(struct shard *shard)
+{
+    return atomic_load_explicit(&shard->commands_taken, memory_order_acquire) ==
+           shard->commands_sent;
 }
 
 bool shard_report(struct shard *shard, struct report *ret)

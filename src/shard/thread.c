@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "shard/internal.h"
+
+#define SETTLE_US 50 /* some turns */
 
 static void pin(int cpu)
 {
@@ -32,6 +35,18 @@ static void life_await(struct shard *shard, enum shard_life life)
     while (shard->life < life)
         pthread_cond_wait(&shard->changed, &shard->mutex);
     pthread_mutex_unlock(&shard->mutex);
+}
+
+void shard_settle(struct shard *shard)
+{
+    bool stopped = false;
+
+    while (!shard_has_settled(shard) && !stopped) {
+        usleep(SETTLE_US);
+        pthread_mutex_lock(&shard->mutex);
+        stopped = shard->life >= LIFE_STOPPED;
+        pthread_mutex_unlock(&shard->mutex);
+    }
 }
 
 /* What a thread is started with, and its answer. */
