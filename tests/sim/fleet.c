@@ -117,8 +117,8 @@ static void assign(int number)
     uint32_t shard = shard_of_partition(number, shard_count());
     bool was_read = sim.life > 0 || partition->epoch > 0;
 
+    partition->state = PARTITION_COMING;
     partition->epoch++;
-    partition->back_ns = NEVER;
     partition->end_offset = log_end(log, sim.now_ns);
     atomic_store(&sim.fleet.progress[0][number].position, log->begin_offset);
     command(shard, &(struct command){
@@ -128,7 +128,6 @@ static void assign(int number)
                        .end_offset = sim.scenario.bounded ? partition->end_offset : INT64_MAX,
                        .replay_offset = was_read ? partition->end_offset : 0,
                    });
-    kafka_forward(number, shard_intake(sim.fleet.shards[shard]));
 }
 
 static void revoke(int number)
@@ -138,8 +137,25 @@ static void revoke(int number)
     atomic_store(&sim.fleet.progress[0][number].position, -1);
     command(shard_of_partition(number, shard_count()),
             &(struct command){.kind = COMMAND_REVOKE, .partition = number});
-    kafka_withdraw(number);
-    partition->back_ns = sim.now_ns + (chance(50) ? 0 : (int64_t)dice(500) * NS_PER_MS);
+    partition->state = PARTITION_LEAVING;
+}
+
+/* The consumer goes on when the shards have done what they were told. */
+static void partition_settle(int number)
+{
+    struct sim_partition *partition = &sim.partitions[number];
+    struct shard *shard = sim.fleet.shards[shard_of_partition(number, shard_count())];
+
+    if (!shard_has_settled(shard))
+        return;
+    if (partition->state == PARTITION_COMING) {
+        partition->state = PARTITION_HERE;
+        kafka_forward(number, shard_intake(shard));
+    } else if (partition->state == PARTITION_LEAVING && chance(50)) {
+        partition->state = PARTITION_AWAY;
+        partition->back_ns = sim.now_ns + (chance(50) ? 0 : (int64_t)dice(500) * NS_PER_MS);
+        kafka_withdraw(number);
+    }
 }
 
 static bool all_read(void)
@@ -154,7 +170,8 @@ static bool all_read(void)
 static void rebalance(void)
 {
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (!sim.partitions[i].intake && sim.now_ns >= sim.partitions[i].back_ns)
+        partition_settle(i);
+        if (sim.partitions[i].state == PARTITION_AWAY && sim.now_ns >= sim.partitions[i].back_ns)
             assign(i);
     }
     if (control.rebalances == 0 || sim.now_ns < control.rebalance_ns)
@@ -162,7 +179,7 @@ static void rebalance(void)
     control.rebalances--;
     control.rebalance_ns = sim.now_ns + (int64_t)dice(300) * NS_PER_MS;
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (sim.partitions[i].intake && chance(50)) {
+        if (sim.partitions[i].state == PARTITION_HERE && chance(50)) {
             revoke(i);
             sim.rebalances++;
         }
@@ -251,7 +268,8 @@ static void stage_run(void)
 {
     bool is_last = sim.life == sim.scenario.lives - 1;
 
-    if (control.stage == STAGE_READING && is_last && sim.now_ns >= control.ends_ns) {
+    if (control.stage < STAGE_DRAINING && is_last && sim.now_ns >= control.ends_ns) {
+        control.ends_ns = NEVER;
         command_all(COMMAND_DRAIN);
         stage_set(STAGE_DRAINING);
     }
@@ -304,8 +322,10 @@ static int64_t next_ns(void)
     for (uint32_t i = 0; i < shard_count(); i++)
         at_ns = MIN(at_ns, MIN(sim.loops[i].due_ns, redis_due_ns(i)));
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (!sim.partitions[i].intake)
+        if (sim.partitions[i].state == PARTITION_AWAY)
             at_ns = MIN(at_ns, sim.partitions[i].back_ns);
+        if (sim.partitions[i].state == PARTITION_LEAVING)
+            at_ns = sim.now_ns;
     }
     if (file_waits())
         at_ns = MIN(at_ns, control.file_ns);

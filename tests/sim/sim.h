@@ -70,6 +70,7 @@ struct side_seen {
 
 /* A partition as the broker and the control thread have it. */
 struct sim_partition {
+    enum { PARTITION_AWAY, PARTITION_COMING, PARTITION_HERE, PARTITION_LEAVING } state;
     struct intake *intake; /* NULL: nobody reads it */
     int epoch;             /* how often it was assigned in this life */
     size_t next;           /* the record that is fetched next */
