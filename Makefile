@@ -6,10 +6,12 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SHARDS ?= auto
 DEMO_SECONDS ?= 20
+SEEDS ?= 1000
+SEED ?= 1
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan demo test test-unit test-integration bench install clean format \
+.PHONY: release dev asan tsan demo test test-unit test-integration sim bench install clean format \
         format-check help
 
 release dev asan tsan:
@@ -32,6 +34,9 @@ test-unit: dev
 test-integration: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 tests/integration/run.py $(ARGS)
+
+sim: release
+	@build/release/sim --seeds $(SEEDS) --first $(SEED)
 
 bench: release
 	@scripts/dependencies.sh demo test
@@ -56,6 +61,7 @@ help:
 	@echo 'make test               every test: unit, sanitizers, fuzz corpus, real Kafka and Redis'
 	@echo 'make test-unit          unit tests of a debug build'
 	@echo 'make test-integration   real Kafka and Redis (ARGS="--filter random/ --seed 7")'
+	@echo 'make sim                a simulated Kafka, Redis and clock, under seeds (SEEDS=5000 SEED=first)'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'

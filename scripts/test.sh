@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 jobs=$(nproc)
 failed=
-steps=${*:-build layers reference unit asan tsan integration integration-asan integration-tsan}
+steps=${*:-build layers reference unit asan sim sim-asan tsan integration \
+    integration-asan integration-tsan}
 
 now() { date +%s; }
 
@@ -50,7 +51,9 @@ step() {
 
 build() { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; }
 
-unit() { build "$1" && ctest --preset "$1" -j "$jobs"; }
+unit() { build "$1" && ctest --preset "$1" -j "$jobs" -LE sim; }
+
+simulation() { build "$1" && ctest --preset "$1" -j "$jobs" -L sim; }
 
 tsan_unit() {
     build tsan && TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" \
@@ -73,6 +76,8 @@ step layers 'an include across layers does not compile' scripts/check-layers.sh
 step reference 'the reference, against examples worked by hand' reference
 step unit 'unit tests and fuzz corpus, release' unit release
 step asan 'the same under AddressSanitizer and UBSan' unit asan
+step sim 'simulated Kafka, Redis and clock, under seeds' simulation release
+step sim-asan 'the same under AddressSanitizer and UBSan' simulation asan
 step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
 step watched integration 'a real Kafka broker and a real redis-server' integration release
 step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \

@@ -100,6 +100,12 @@ static void command_send_all(struct engine *engine, enum command_kind kind)
         command_send(engine, i, &(struct command){.kind = kind});
 }
 
+static void shards_settle(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->shards_started; i++)
+        shard_settle(engine->fleet.shards[i]);
+}
+
 /* False if the partition was added after the start and can't be taken. */
 static bool is_known(struct engine *engine, const struct assignment *assignment)
 {
@@ -168,6 +174,7 @@ static void on_assigned(void *context, struct assignment *list, size_t count)
     }
     for (size_t i = 0; i < count; i++)
         assign_one(engine, &list[i]);
+    shards_settle(engine);
     log_info("assigned %zu partitions", count);
     check_shuffled(engine);
     if (!engine->has_assignment && engine->options.bounded)
@@ -223,6 +230,7 @@ static void on_revoked(void *context, const struct assignment *list, size_t coun
                                            .source = list[i].source,
                                            .partition = list[i].partition});
     }
+    shards_settle(engine);
     if (engine_phase(engine) != ENGINE_DONE && count > 0) {
         log_info("%zu partitions were %s", count, lost ? "lost" : "revoked");
         check_shuffled(engine);

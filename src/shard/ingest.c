@@ -95,6 +95,18 @@ static void mark_handle(struct shard *shard, const struct fetched *fetched)
     shard->clocks_due_ns = 0; /* tells of it */
 }
 
+void ingest_void(struct shard *shard, uint32_t source, int32_t partition)
+{
+    struct batch *batch = &shard->batch;
+
+    for (size_t i = batch->next; i < batch->count; i++) {
+        struct fetched *fetched = &batch->fetched[i];
+
+        if (fetched->source == source && fetched->record.partition == partition)
+            fetched->kind = FETCHED_VOID;
+    }
+}
+
 static void run_begin(struct shard *shard, struct partition *partition)
 {
     struct batch *batch = &shard->batch;

@@ -14,10 +14,17 @@
 #define FETCH_MAX 512 /* records taken from the intake in a turn */
 #define RUN_MAX   256 /* records of one partition that are decoded together */
 
+/* Where a keyspace's rows go. */
+struct outlet {
+    struct shard *shard;
+    uint32_t group; /* the keyspace's name for the Redis sink: never used again */
+};
+
 /* A partition that this shard reads. */
 struct partition {
     uint32_t source;
     int32_t number;
+    struct outlet outlet;
     struct keyspace *keyspace; /* aligned: its own; shuffle: NULL */
     int64_t newest_ms;         /* of its events, or WATERMARK_NONE */
     int64_t watermark_ms;
@@ -33,6 +40,7 @@ struct partition {
 
 /* The keyspace of a shuffled source on this shard, and what is known of the source's partitions. */
 struct shuffle {
+    struct outlet outlet;
     struct keyspace *keyspace; /* NULL for aligned sources */
     struct mail_clock *clocks; /* by partition; watermark_ms WATERMARK_NONE until told */
 };
@@ -94,13 +102,16 @@ struct shard {
     struct consumer *consumer;
     struct intake *intake;
     struct loop *loop;
-    struct spsc commands; /* struct command, malloc'ed */
-    struct spsc reports;  /* struct report, malloc'ed */
+    struct spsc commands;            /* struct command, malloc'ed */
+    struct spsc reports;             /* struct report, malloc'ed */
+    uint64_t commands_sent;          /* the control thread's */
+    _Atomic uint64_t commands_taken; /* and the shard's answer */
     struct arena arena;
     struct intern intern;
     struct decoder **decoders;      /* by source */
     struct partition ***partitions; /* by source and number; NULL: not ours */
     struct shuffle *shuffles;       /* by source */
+    uint32_t groups;                /* given to outlets so far */
     struct batch batch;
     struct run run;
     struct redis_uring *redis_io; /* or NULL */
@@ -116,6 +127,7 @@ struct shard {
     bool stop_wanted;
     bool is_full;   /* a sink is full: neither mail nor records are taken */
     bool must_fire; /* windows are due */
+    bool is_held;   /* rows for Redis are held back */
     int64_t now_ns; /* monotonic, of this turn */
     int64_t now_ms; /* real time, of this turn */
     int64_t started_ns;
@@ -146,6 +158,23 @@ struct keyspace_iter {
 bool keyspace_iter_next(const struct shard *shard, struct keyspace_iter *iter,
                         struct keyspace **ret_keyspace, uint32_t *ret_source);
 
+/* shard.c: a shard as its thread (thread.c), or a simulation, has it. All but the first and the
+ * last belong to the thread that turns it. */
+
+struct shard *shard_create(struct fleet *fleet, uint32_t number, struct consumer *consumer);
+
+/* Makes what it works with: in its own thread, so that its memory is that of its CPU. Returns 0 or
+ * a negative errno; shard_free is due in either case. */
+MUST_USE int shard_open(struct shard *shard, struct err *err);
+
+/* One turn, the wait at its end included. Returns 0, or a negative errno when the loop is broken.
+ */
+MUST_USE int shard_turn(struct shard *shard);
+
+/* When no shard touches another's memory any more. */
+void shard_close(struct shard *shard);
+void shard_free(struct shard *shard);
+
 /* Tells the control thread; the text may be NULL. */
 void report_send(struct shard *shard, enum report_kind kind, const char *text);
 
@@ -153,6 +182,10 @@ void report_send(struct shard *shard, enum report_kind kind, const char *text);
 
 /* Takes records from the intake if the batch at hand is done. */
 void ingest_fetch(struct shard *shard);
+
+/* The partition is taken away, or comes: what is left of it in the batch is from before, and is not
+ * to be read. */
+void ingest_void(struct shard *shard, uint32_t source, int32_t partition);
 
 /* Decodes, routes and applies as much of the batch as goes. True if some of it is left. */
 bool ingest_run(struct shard *shard);

@@ -8,7 +8,7 @@
 
 static bool on_row(void *context, const struct row *row, void **slot)
 {
-    struct shard *shard = context;
+    struct shard *shard = ((struct outlet *)context)->shard;
     bool go_on = true;
 
     if (shard->redis && row->online) {
@@ -22,23 +22,26 @@ static bool on_row(void *context, const struct row *row, void **slot)
 
 static void on_release(void *context, void **slot)
 {
-    struct shard *shard = context;
+    const struct outlet *outlet = context;
 
-    redis_sink_release(shard->redis, slot);
+    redis_sink_release_of(outlet->shard->redis, slot, outlet->group);
 }
 
 static bool on_late(void *context, uint32_t source, const struct event *event, bool by_watermark)
 {
-    return late_send(context, source, event->record, event->watermark_ms, by_watermark);
+    const struct outlet *outlet = context;
+
+    return late_send(outlet->shard, source, event->record, event->watermark_ms, by_watermark);
 }
 
-static struct keyspace *keyspace_for(struct shard *shard, uint32_t source)
+static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, struct outlet *outlet)
 {
     const struct plan_source *plan = &shard->plan->sources[source];
     struct view_stats **stats = calloc(plan->view_count, sizeof(struct view_stats *));
     struct keyspace *keyspace;
 
     CHECK(stats);
+    *outlet = (struct outlet){shard, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
@@ -47,7 +50,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source)
                                  .release = on_release,
                                  .late = on_late,
                                  .duplicates = &shard->stats.sources[source].duplicates,
-                                 .context = shard});
+                                 .context = outlet});
     free(stats);
     return keyspace;
 }
@@ -71,7 +74,8 @@ void partitions_init(struct shard *shard)
         CHECK(shard->partitions[i]);
         if (plan->sources[i].aligned)
             continue;
-        shard->shuffles[i].keyspace = keyspace_for(shard, i);
+        shard->is_held = true; /* like the clocks below */
+        shard->shuffles[i].keyspace = keyspace_for(shard, i, &shard->shuffles[i].outlet);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
         for (uint32_t j = 0; j < count; j++)
@@ -135,6 +139,11 @@ static void publish(const struct shard *shard, const struct partition *partition
         partition->is_idle || partition->has_ended ? PARTITION_IDLE : PARTITION_ACTIVE);
 }
 
+static bool is_replaying(const struct partition *partition)
+{
+    return partition->position < partition->replay_offset;
+}
+
 void partition_assign(struct shard *shard, const struct command *command)
 {
     struct partition *partition = calloc(1, sizeof(*partition));
@@ -153,9 +162,11 @@ void partition_assign(struct shard *shard, const struct command *command)
         .silent_since_ns = shard->now_ns,
         .has_ended = command->start_offset >= command->end_offset,
     };
+    ingest_void(shard, command->source, command->partition);
     if (shard->plan->sources[command->source].aligned)
-        partition->keyspace = keyspace_for(shard, command->source);
+        partition->keyspace = keyspace_for(shard, command->source, &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
+    shard->is_held |= is_replaying(partition);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
 }
@@ -170,7 +181,12 @@ void partition_revoke(struct shard *shard, const struct command *command)
                          PARTITION_ABSENT);
     if (shard->run.partition == *place)
         shard->run.partition = NULL;
+    ingest_void(shard, command->source, command->partition);
+    uint32_t group = (*place)->outlet.group;
+
     partition_free(*place);
+    if (shard->redis && shard->is_held)
+        redis_sink_forget(shard->redis, group);
     *place = NULL;
 }
 
@@ -185,11 +201,6 @@ void partition_saw(struct shard *shard, struct partition *partition, int64_t tim
         partition->watermark_ms = time_ms - source->out_of_orderness_ms;
         partition->clock_ms = MAX(partition->clock_ms, partition->watermark_ms);
     }
-}
-
-static bool is_replaying(const struct partition *partition)
-{
-    return partition->position < partition->replay_offset;
 }
 
 static struct mail_clock clock_of(const struct partition *partition)

@@ -1,8 +1,5 @@
 #include "shard/shard.h"
 
-#include <errno.h>
-#include <sched.h>
-
 #include "base/clock.h"
 #include "base/hash.h"
 #include "shard/internal.h"
@@ -37,6 +34,7 @@ static void commands_take(struct shard *shard)
             break;
         }
         free(command);
+        atomic_fetch_add_explicit(&shard->commands_taken, 1, memory_order_release);
     }
 }
 
@@ -91,10 +89,10 @@ static void sinks_turn(struct shard *shard)
     bool flushing = shard->phase >= PHASE_FLUSHING;
 
     if (shard->redis) {
-        bool held = partitions_replaying(shard) && !flushing;
-
-        gauge_set(&shard->stats.replaying, held);
-        redis_sink_hold(shard->redis, held);
+        /* A replay has caught up when all that is due by then has fired. */
+        shard->is_held = partitions_replaying(shard) || (shard->is_held && shard->must_fire);
+        gauge_set(&shard->stats.replaying, shard->is_held);
+        redis_sink_hold(shard->redis, shard->is_held);
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
     }
@@ -108,9 +106,10 @@ static bool sinks_full(const struct shard *shard)
            (shard->file && file_lane_full(shard->file));
 }
 
+/* What is held back goes with the process: the next one replays it again. */
 static bool sinks_idle(const struct shard *shard)
 {
-    return (!shard->redis || redis_sink_idle(shard->redis)) &&
+    return (!shard->redis || shard->is_held || redis_sink_idle(shard->redis)) &&
            (!shard->file || file_lane_idle(shard->file));
 }
 
@@ -251,13 +250,13 @@ static void turn_begin(struct shard *shard)
     counter_add(&shard->stats.turns, 1);
 }
 
-/* Returns a negative errno when the loop is broken. */
-static int turn(struct shard *shard)
+int shard_turn(struct shard *shard)
 {
-    bool left = false;
+    bool left;
 
     turn_begin(shard);
     commands_take(shard);
+    left = shard->is_full; /* what waits is not looked at, and nobody tells of it again */
     if (!shard->is_full) {
         left = ingest_mail(shard);
         if (!shard->drain_wanted && shard->phase == PHASE_READING)
@@ -277,35 +276,6 @@ static int turn(struct shard *shard)
 
     int handled = loop_run(shard->loop, wait_ns(shard, left));
     return handled < 0 ? handled : 0;
-}
-
-static void pin(int cpu)
-{
-    cpu_set_t cpus;
-
-    if (cpu < 0)
-        return;
-    CPU_ZERO(&cpus);
-    CPU_SET((unsigned)cpu, &cpus);
-    /* Not fatal: a container may forbid it, and the engine is right all the same. */
-    if (pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus))
-        log_warn("cannot pin a shard to CPU %d: %s", cpu, strerror(errno));
-}
-
-static void life_set(struct shard *shard, enum shard_life life)
-{
-    pthread_mutex_lock(&shard->mutex);
-    shard->life = life;
-    pthread_cond_broadcast(&shard->changed);
-    pthread_mutex_unlock(&shard->mutex);
-}
-
-static void life_await(struct shard *shard, enum shard_life life)
-{
-    pthread_mutex_lock(&shard->mutex);
-    while (shard->life < life)
-        pthread_cond_wait(&shard->changed, &shard->mutex);
-    pthread_mutex_unlock(&shard->mutex);
 }
 
 static uint32_t fields_max(const struct plan *plan)
@@ -356,8 +326,23 @@ static int edges_open(struct shard *shard, struct err *err)
     return 0;
 }
 
-/* In the shard's own thread, so that its memory is that of its CPU. */
-static int shard_open(struct shard *shard, struct err *err)
+struct shard *shard_create(struct fleet *fleet, uint32_t number, struct consumer *consumer)
+{
+    size_t bytes = (sizeof(struct shard) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct shard *shard = aligned_alloc(CACHE_LINE, bytes);
+
+    CHECK(shard);
+    memset(shard, 0, bytes);
+    shard->fleet = fleet;
+    shard->plan = fleet->plan;
+    shard->number = number;
+    shard->consumer = consumer;
+    spsc_init(&shard->commands, RING_CAPACITY);
+    spsc_init(&shard->reports, RING_CAPACITY);
+    return shard;
+}
+
+int shard_open(struct shard *shard, struct err *err)
 {
     const struct plan *plan = shard->plan;
 
@@ -377,7 +362,7 @@ static int shard_open(struct shard *shard, struct err *err)
     return edges_open(shard, err);
 }
 
-static void shard_close(struct shard *shard)
+void shard_close(struct shard *shard)
 {
     if (shard->batch.count > 0)
         intake_release(shard->batch.fetched, shard->batch.count);
@@ -395,37 +380,6 @@ static void shard_close(struct shard *shard)
     arena_done(&shard->arena);
 }
 
-/* What a thread is started with, and its answer. */
-struct start {
-    struct shard *shard;
-    struct err *err;
-    int error;
-};
-
-static void *thread_main(void *context)
-{
-    struct start *start = context;
-    struct shard *shard = start->shard;
-    char name[16];
-    int error;
-
-    snprintf(name, sizeof(name), "shard-%u", shard->number % 1000);
-    pthread_setname_np(pthread_self(), name);
-    pin(shard->cpu);
-
-    error = start->error = shard_open(shard, start->err);
-    life_set(shard, LIFE_RUNNING); /* `start` is gone from here on */
-    while (!error && !shard->stop_wanted) {
-        error = turn(shard);
-        if (error)
-            report_send(shard, REPORT_FAILED, strerror(-error));
-    }
-    life_set(shard, LIFE_STOPPED);
-    life_await(shard, LIFE_CLOSING);
-    shard_close(shard);
-    return NULL;
-}
-
 static void rings_done(struct shard *shard)
 {
     void *left;
@@ -438,65 +392,13 @@ static void rings_done(struct shard *shard)
     spsc_done(&shard->reports);
 }
 
-static void shard_free(struct shard *shard)
+void shard_free(struct shard *shard)
 {
     rings_done(shard);
-    pthread_mutex_destroy(&shard->mutex);
-    pthread_cond_destroy(&shard->changed);
     free(shard->stats.sources);
     free(shard->stats.views);
     free(shard->stats.view_bytes);
     free(shard);
-}
-
-int shard_start(struct fleet *fleet, uint32_t number, int cpu, struct consumer *consumer,
-                struct shard **ret, struct err *err)
-{
-    size_t bytes = (sizeof(struct shard) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    struct shard *shard = aligned_alloc(CACHE_LINE, bytes);
-    struct start start = {.shard = shard, .err = err};
-
-    CHECK(shard);
-    memset(shard, 0, bytes);
-    shard->fleet = fleet;
-    shard->plan = fleet->plan;
-    shard->number = number;
-    shard->cpu = cpu;
-    shard->consumer = consumer;
-    spsc_init(&shard->commands, RING_CAPACITY);
-    spsc_init(&shard->reports, RING_CAPACITY);
-    pthread_mutex_init(&shard->mutex, NULL);
-    pthread_cond_init(&shard->changed, NULL);
-
-    int error = -pthread_create(&shard->thread, NULL, thread_main, &start);
-    if (error) {
-        err_set(err, error, "cannot start a thread: %s", strerror(-error));
-        shard_free(shard);
-        return error;
-    }
-    life_await(shard, LIFE_RUNNING);
-    if (start.error) {
-        life_await(shard, LIFE_STOPPED);
-        life_set(shard, LIFE_CLOSING);
-        pthread_join(shard->thread, NULL);
-        shard_free(shard);
-        return start.error;
-    }
-    *ret = shard;
-    return 0;
-}
-
-void shards_stop(struct fleet *fleet, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        CHECK(shard_command(fleet->shards[i], &(struct command){.kind = COMMAND_STOP}));
-    for (uint32_t i = 0; i < count; i++)
-        life_await(fleet->shards[i], LIFE_STOPPED);
-    for (uint32_t i = 0; i < count; i++) {
-        life_set(fleet->shards[i], LIFE_CLOSING);
-        pthread_join(fleet->shards[i]->thread, NULL);
-        shard_free(fleet->shards[i]);
-    }
 }
 
 struct intake *shard_intake(struct shard *shard)
@@ -524,8 +426,15 @@ bool shard_command(struct shard *shard, const struct command *command)
         free(copy);
         return false;
     }
+    shard->commands_sent++;
     shard_wake(shard);
     return true;
+}
+
+bool shard_has_settled(struct shard *shard)
+{
+    return atomic_load_explicit(&shard->commands_taken, memory_order_acquire) ==
+           shard->commands_sent;
 }
 
 bool shard_report(struct shard *shard, struct report *ret)

@@ -89,6 +89,13 @@ const struct redis_sink_stats *shard_redis_stats(const struct shard *shard); /* 
 /* Control thread. The command is copied. False if the ring is full. */
 MUST_USE bool shard_command(struct shard *shard, const struct command *command);
 
+/* Control thread: true when the shard has done all that it was told. */
+bool shard_has_settled(struct shard *shard);
+
+/* Waits for that, or for the shard's failure. Until a shard knows of a partition no record of it
+ * may come, and it has let go of one only then. */
+void shard_settle(struct shard *shard);
+
 /* Control thread: the next report into *ret, false if there is none. */
 bool shard_report(struct shard *shard, struct report *ret);
 

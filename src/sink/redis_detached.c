@@ -6,6 +6,7 @@ struct redis_detached_entry {
     struct redis_detached_entry *next;
     struct redis_image *image;
     int source;
+    uint32_t group;
 };
 
 void redis_detached_init(struct redis_detached *detached, struct arena *arena)
@@ -45,7 +46,8 @@ static struct redis_detached_entry **chain_of(struct redis_detached *detached, s
     return &detached->chains[(hash64(key) >> 20) % REDIS_DETACHED_CHAINS];
 }
 
-void redis_detached_add(struct redis_detached *detached, struct redis_image *image, int source)
+void redis_detached_add(struct redis_detached *detached, struct redis_image *image, int source,
+                        uint32_t group)
 {
     struct redis_detached_entry *entry = arena_alloc(detached->arena, sizeof(*entry));
 
@@ -54,7 +56,7 @@ void redis_detached_add(struct redis_detached *detached, struct redis_image *ima
                                         REDIS_DETACHED_CHAINS * sizeof(*detached->chains));
     struct redis_detached_entry **chain = chain_of(detached, redis_image_key(image));
 
-    *entry = (struct redis_detached_entry){*chain, image, source};
+    *entry = (struct redis_detached_entry){*chain, image, source, group};
     *chain = entry;
     image->detached = true;
     detached->count++;
@@ -70,6 +72,19 @@ struct redis_image *redis_detached_take(struct redis_detached *detached, struct 
          place = &(*place)->next) {
         if ((*place)->source == source && slice_equal(redis_image_key((*place)->image), key))
             return unlink_entry(detached, place);
+    }
+    return NULL;
+}
+
+struct redis_image *redis_detached_take_group(struct redis_detached *detached, uint32_t group,
+                                              size_t *chain)
+{
+    for (; detached->count > 0 && *chain < REDIS_DETACHED_CHAINS; ++*chain) {
+        for (struct redis_detached_entry **place = &detached->chains[*chain]; *place;
+             place = &(*place)->next) {
+            if ((*place)->group == group)
+                return unlink_entry(detached, place);
+        }
     }
     return NULL;
 }

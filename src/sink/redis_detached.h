@@ -9,6 +9,7 @@
 #include "sink/redis_image.h"
 
 #define REDIS_DETACHED_CHAINS 4096
+#define REDIS_NO_GROUP        0 /* of keys: those that are never forgotten */
 
 struct redis_detached_entry;
 
@@ -25,11 +26,17 @@ void redis_detached_init(struct redis_detached *detached, struct arena *arena);
 void redis_detached_done(struct redis_detached *detached);
 
 /* `source` is part of what a key is: two sources' keys may read alike. */
-void redis_detached_add(struct redis_detached *detached, struct redis_image *image, int source);
+void redis_detached_add(struct redis_detached *detached, struct redis_image *image, int source,
+                        uint32_t group);
 
 /* Takes an image out: the one of this key, or NULL; or this very one. */
 struct redis_image *redis_detached_take(struct redis_detached *detached, struct slice key,
                                         int source);
 void redis_detached_remove(struct redis_detached *detached, const struct redis_image *image);
+
+/* Takes out one of the group's images, from chain number *chain on, and says where to go on; NULL
+ * when there are no more. */
+struct redis_image *redis_detached_take_group(struct redis_detached *detached, uint32_t group,
+                                              size_t *chain);
 
 #endif

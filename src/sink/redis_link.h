@@ -63,7 +63,7 @@ struct redis_links {
 struct redis_write {
     struct redis_write *next;  /* in the queue or in flight */
     struct redis_write *older; /* of the same image */
-    struct redis_image *image;
+    struct redis_image *image; /* NULL: forgotten while it was queued */
     int64_t queued_ns;
     int64_t sent_ns;
     int64_t record_ms;  /* of the oldest row in it that has one; -1: none */
@@ -141,6 +141,9 @@ bool redis_link_wants_expire(const struct redis_link *link, const struct redis_i
 /* The image is to be written because of this row. */
 void redis_link_row(struct redis_link *link, struct redis_image *image, const struct row *row,
                     int64_t now_ns);
+
+/* What is queued of the image is not to be written. */
+void redis_link_forget(struct redis_image *image);
 
 /* Does what is due: connects, gives up, writes. */
 void redis_link_turn(struct redis_link *link, int64_t now_ns);

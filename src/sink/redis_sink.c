@@ -163,7 +163,19 @@ void redis_sink_row(struct redis_sink *sink, const struct row *row, void **slot)
         redis_link_row(link, image, row, sink->now_ns);
 }
 
+static void detach(struct redis_sink *sink, struct redis_image *image, uint32_t group)
+{
+    const struct plan_view *view = &sink->shared.plan->views[image->parts[0].view];
+
+    redis_detached_add(&sink->shared.detached, image, view->source, group);
+}
+
 void redis_sink_release(struct redis_sink *sink, void **slot)
+{
+    redis_sink_release_of(sink, slot, REDIS_NO_GROUP);
+}
+
+void redis_sink_release_of(struct redis_sink *sink, void **slot, uint32_t group)
 {
     struct redis_image *image = *slot;
 
@@ -171,10 +183,23 @@ void redis_sink_release(struct redis_sink *sink, void **slot)
         return;
     *slot = NULL;
     if (image->writes)
-        redis_detached_add(&sink->shared.detached, image,
-                           sink->shared.plan->views[image->parts[0].view].source);
+        detach(sink, image, group);
     else
         redis_link_drop(link_of(sink, image), image);
+}
+
+void redis_sink_forget(struct redis_sink *sink, uint32_t group)
+{
+    struct redis_image *image;
+
+    for (size_t chain = 0;
+         (image = redis_detached_take_group(&sink->shared.detached, group, &chain));) {
+        redis_link_forget(image);
+        if (image->writes)
+            detach(sink, image, REDIS_NO_GROUP); /* until its last reply */
+        else
+            redis_link_drop(link_of(sink, image), image);
+    }
 }
 
 /* --- the turn --- */

@@ -54,6 +54,13 @@ void redis_sink_row(struct redis_sink *sink, const struct row *row, void **slot)
 /* The core drops the key. What Redis has not acknowledged is written all the same. */
 void redis_sink_release(struct redis_sink *sink, void **slot);
 
+/* Likewise, unless the group of keys that it is of is forgotten before. */
+void redis_sink_release_of(struct redis_sink *sink, void **slot, uint32_t group);
+
+/* Of the keys of that group, all of them released, nothing more is written that was not sent: rows
+ * of a replay that does not go on are older than what Redis shows. */
+void redis_sink_forget(struct redis_sink *sink, uint32_t group);
+
 /* Does what is due; to be called when rows were handed over and at redis_sink_deadline. */
 void redis_sink_turn(struct redis_sink *sink, int64_t now_ns, int64_t now_ms);
 

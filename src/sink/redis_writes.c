@@ -154,6 +154,17 @@ void redis_link_row(struct redis_link *link, struct redis_image *image, const st
     keep_oldest(write, row->record_ms, row->fetched_ns);
 }
 
+/* Its place in the queue stays, void, until its turn comes. */
+void redis_link_forget(struct redis_image *image)
+{
+    struct redis_write *write = image->writes;
+
+    if (!write || !write->queued)
+        return;
+    image->writes = write->older;
+    write->image = NULL;
+}
+
 /* --- in flight --- */
 
 static void write_free(struct redis_link *link, struct redis_write *write)
@@ -202,7 +213,7 @@ void redis_writes_over(struct redis_link *link, struct redis_write *write)
  * the write behind that. */
 static void prefetch(const struct redis_write *next)
 {
-    if (!next)
+    if (!next || !next->image)
         return;
     for (size_t line = 0; line < 3; line++)
         __builtin_prefetch((const char *)next->image + line * CACHE_LINE);
@@ -216,7 +227,12 @@ static void send_write(struct redis_link *link, struct buf *out, int64_t now_ns)
     struct redis_write *write = pop(&link->queue);
     struct redis_image *image = write->image;
 
+    shared->queued--;
     prefetch(link->queue.first);
+    if (!image) {
+        arena_free(shared->arena, write, sizeof(*write));
+        return;
+    }
     bool whole = redis_link_wants_whole(link, image, now_ns) ||
                  redis_commands_only_add(&shared->commands, image);
     bool expire = redis_link_wants_expire(link, image, now_ns) ||
@@ -226,7 +242,6 @@ static void send_write(struct redis_link *link, struct buf *out, int64_t now_ns)
                                                          expire);
 
     CHECK(written.commands);
-    shared->queued--;
     shared->in_flight++;
     write->queued = false;
     write->commands = (uint8_t)written.commands;
@@ -255,11 +270,14 @@ static void send_write(struct redis_link *link, struct buf *out, int64_t now_ns)
 static void send_batch(struct redis_link *link, struct buf *out, int64_t now_ns)
 {
     size_t start = out->len;
+    size_t flight = link->flight.count;
     /* After trouble one key goes ahead: if it fares ill, the others need not. */
     size_t keys_left = link->attempts ? 1 : BATCH_KEYS;
 
     while (link->queue.first && keys_left-- > 0 && out->len - start < BATCH_BYTES)
         send_write(link, out, now_ns);
+    if (link->flight.count == flight)
+        return; /* all were void */
     link->flight.last->ends_batch = true;
     link->flight_batches++;
 }

@@ -86,6 +86,7 @@ enum fetched_kind {
     FETCHED_END,   /* the partition has been read to its end; record.offset is the end */
     FETCHED_ERROR, /* the partition can't be read just now; text says why */
     FETCHED_LOST,  /* the records to be read next are gone: reading can't go on */
+    FETCHED_VOID,  /* set by the shard: the partition has been taken away since */
 };
 
 struct fetched {

@@ -1,0 +1,428 @@
+/* The control thread, and the order in which all things happen.
+ *
+ *   a step:  control's work ─▶ a shard whose time has come: its connections, then its turn
+ *            nobody's time has come: the clock goes to the next moment at which something happens
+ *
+ * A life goes from the start of a process to its end: a crash, or, the last one, the end of the
+ * input. The next life reads everything again, over the same Redis. */
+
+#include "sim.h"
+
+#include "base/clock.h"
+
+#define STEPS_MAX     4000000 /* far more than there is to do */
+#define LIFE_NS_MAX   (INT64_C(900) * NS_PER_S)
+#define CALM_AFTER_NS (5 * NS_PER_S) /* of the end: trouble must not go on for ever */
+
+enum stage {
+    STAGE_READING,
+    STAGE_LINGERING, /* all is read: idle clocks go on for a while */
+    STAGE_DRAINING,
+};
+
+static struct {
+    enum stage stage;
+    int64_t stage_ns; /* since when */
+    int64_t ends_ns;  /* when a crash or an early drain comes, or NEVER */
+    int64_t file_ns;  /* when the file is written next */
+    int rebalances;
+    int64_t rebalance_ns;
+    uint32_t drained;
+} control;
+
+static void wake_control(void *context)
+{
+    (void)context;
+}
+
+/* --- a process --- */
+
+static void fleet_init(void)
+{
+    struct fleet *fleet = &sim.fleet;
+    uint32_t shards = (uint32_t)sim.scenario.shard_counts[sim.life];
+    uint32_t partitions = (uint32_t)sim.scenario.partition_count;
+    struct err err;
+
+    *fleet = (struct fleet){
+        .plan = sim.scenario.plan,
+        .shard_count = shards,
+        .shards = calloc(shards, sizeof(struct shard *)),
+        .mailboxes = aligned_alloc(CACHE_LINE, shards * shards * sizeof(struct mailbox)),
+        .clocks = calloc(1, sizeof(struct source_clock)),
+        .progress = calloc(1, sizeof(struct progress *)),
+        .file = &sim.file,
+        .bounded = sim.scenario.bounded,
+        .wake_control = wake_control,
+    };
+    for (uint32_t i = 0; i < shards * shards; i++)
+        mailbox_init(&fleet->mailboxes[i]);
+    source_clock_init(&fleet->clocks[0], partitions);
+    fleet->progress[0] = calloc(partitions, sizeof(struct progress));
+    for (uint32_t i = 0; i < partitions; i++)
+        atomic_init(&fleet->progress[0][i].position, -1);
+    CHECK(file_writer_open(&sim.file, fleet->plan, shards, wake_control, NULL, &err) == 0);
+    for (uint32_t i = 0; i < shards; i++) {
+        fleet->shards[i] = shard_create(fleet, i, NULL);
+        CHECK(shard_open(fleet->shards[i], &err) == 0);
+    }
+}
+
+static void fleet_done(void)
+{
+    struct fleet *fleet = &sim.fleet;
+
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        shard_close(fleet->shards[i]);
+        shard_free(fleet->shards[i]);
+    }
+    CHECK(file_writer_close(&sim.file) == 0);
+    for (uint32_t i = 0; i < shard_count() * shard_count(); i++)
+        mailbox_done(&fleet->mailboxes[i]);
+    source_clock_done(&fleet->clocks[0]);
+    free(fleet->progress[0]);
+    free(fleet->progress);
+    free(fleet->clocks);
+    free(fleet->mailboxes);
+    free(fleet->shards);
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        buf_free(&sim.lines[i]);
+}
+
+static void command(uint32_t shard, const struct command *command)
+{
+    static const char *const names[] = {[COMMAND_ASSIGN] = "assign",
+                                        [COMMAND_REVOKE] = "revoke",
+                                        [COMMAND_COMPLETE] = "complete",
+                                        [COMMAND_DRAIN] = "drain",
+                                        [COMMAND_STOP] = "stop"};
+
+    sim_trace("shard %u: %s partition %d, replays to %" PRId64, shard, names[command->kind],
+              command->partition, command->replay_offset);
+    CHECK(shard_command(sim.fleet.shards[shard], command));
+}
+
+static void command_all(enum command_kind kind)
+{
+    for (uint32_t i = 0; i < shard_count(); i++)
+        command(i, &(struct command){.kind = kind});
+}
+
+/* --- partitions --- */
+
+static void assign(int number)
+{
+    struct sim_partition *partition = &sim.partitions[number];
+    const struct sim_log *log = &sim.scenario.logs[number];
+    uint32_t shard = shard_of_partition(number, shard_count());
+    bool was_read = sim.life > 0 || partition->epoch > 0;
+
+    partition->state = PARTITION_COMING;
+    partition->epoch++;
+    partition->end_offset = log_end(log, sim.now_ns);
+    atomic_store(&sim.fleet.progress[0][number].position, log->begin_offset);
+    command(shard, &(struct command){
+                       .kind = COMMAND_ASSIGN,
+                       .partition = number,
+                       .start_offset = log->begin_offset,
+                       .end_offset = sim.scenario.bounded ? partition->end_offset : INT64_MAX,
+                       .replay_offset = was_read ? partition->end_offset : 0,
+                   });
+}
+
+static void revoke(int number)
+{
+    struct sim_partition *partition = &sim.partitions[number];
+
+    atomic_store(&sim.fleet.progress[0][number].position, -1);
+    command(shard_of_partition(number, shard_count()),
+            &(struct command){.kind = COMMAND_REVOKE, .partition = number});
+    partition->state = PARTITION_LEAVING;
+}
+
+/* The consumer goes on when the shards have done what they were told. */
+static void partition_settle(int number)
+{
+    struct sim_partition *partition = &sim.partitions[number];
+    struct shard *shard = sim.fleet.shards[shard_of_partition(number, shard_count())];
+
+    if (!shard_has_settled(shard))
+        return;
+    if (partition->state == PARTITION_COMING) {
+        partition->state = PARTITION_HERE;
+        kafka_forward(number, shard_intake(shard));
+    } else if (partition->state == PARTITION_LEAVING && chance(50)) {
+        partition->state = PARTITION_AWAY;
+        partition->back_ns = sim.now_ns + (chance(50) ? 0 : (int64_t)dice(500) * NS_PER_MS);
+        kafka_withdraw(number);
+    }
+}
+
+static bool all_read(void)
+{
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if (atomic_load(&sim.fleet.progress[0][i].position) < sim.scenario.logs[i].end_offset)
+            return false;
+    }
+    return true;
+}
+
+static void rebalance(void)
+{
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        partition_settle(i);
+        if (sim.partitions[i].state == PARTITION_AWAY && sim.now_ns >= sim.partitions[i].back_ns)
+            assign(i);
+    }
+    if (control.rebalances == 0 || sim.now_ns < control.rebalance_ns)
+        return;
+    control.rebalances--;
+    control.rebalance_ns = sim.now_ns + (int64_t)dice(300) * NS_PER_MS;
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if (sim.partitions[i].state == PARTITION_HERE && chance(50)) {
+            revoke(i);
+            sim.rebalances++;
+        }
+    }
+}
+
+void fleet_interrupt(void)
+{
+    rebalance();
+}
+
+/* --- the file --- */
+
+static void file_take(uint32_t shard)
+{
+    struct file_lane *lane = &sim.file.lanes[shard];
+    struct buf *lines = &sim.lines[shard];
+    struct buf *block = spsc_pop(&lane->full);
+
+    if (!block)
+        return;
+    if (block->len > lines->len || memcmp(block->data, lines->data, block->len) != 0)
+        sim_fail("the file gets other lines than shard %u has emitted", shard);
+    buf_consume(lines, block->len);
+    buf_reset(block);
+    CHECK(spsc_push(&lane->empty, block));
+}
+
+static bool file_waits(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (spsc_count(&sim.file.lanes[i].full) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void file_run(void)
+{
+    if (sim.now_ns < control.file_ns)
+        return;
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        while (spsc_count(&sim.file.lanes[i].full) > 0)
+            file_take(i);
+    }
+    if (mishap(2))
+        control.file_ns = sim.now_ns + (int64_t)dice(1000) * NS_PER_MS;
+}
+
+/* --- the course of a life --- */
+
+static void stage_set(enum stage stage)
+{
+    control.stage = stage;
+    control.stage_ns = sim.now_ns;
+}
+
+static void reports_take(void)
+{
+    struct report report;
+
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        while (shard_report(sim.fleet.shards[i], &report)) {
+            if (report.kind == REPORT_FAILED)
+                sim_fail("shard %u fails: %s", i, report.text);
+            control.drained++;
+        }
+    }
+}
+
+static int64_t linger_ns(void)
+{
+    return sim.scenario.idles ? sim.scenario.idle_after_ms * NS_PER_MS + 3 * NS_PER_S : 0;
+}
+
+static bool shards_idle(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (sim.fleet.shards[i]->is_full)
+            return false;
+    }
+    return true;
+}
+
+static void stage_run(void)
+{
+    bool is_last = sim.life == sim.scenario.lives - 1;
+
+    if (control.stage < STAGE_DRAINING && is_last && sim.now_ns >= control.ends_ns) {
+        control.ends_ns = NEVER;
+        command_all(COMMAND_DRAIN);
+        stage_set(STAGE_DRAINING);
+    }
+    if (control.stage == STAGE_READING && !sim.scenario.bounded && all_read())
+        stage_set(STAGE_LINGERING);
+    if (control.stage == STAGE_LINGERING && (!all_read() || !shards_idle()))
+        stage_set(STAGE_READING);
+    if (control.stage == STAGE_LINGERING && sim.now_ns >= control.stage_ns + linger_ns() &&
+        control.rebalances == 0) {
+        command_all(COMMAND_DRAIN);
+        stage_set(STAGE_DRAINING);
+    }
+}
+
+/* --- steps --- */
+
+static bool is_due(uint32_t shard)
+{
+    const struct loop *loop = &sim.loops[shard];
+
+    return loop->woken || loop->due_ns <= sim.now_ns || redis_due_ns(shard) <= sim.now_ns;
+}
+
+static void shard_step(uint32_t shard)
+{
+    struct loop *loop = &sim.loops[shard];
+
+    redis_run(shard);
+    loop->woken = false;
+    CHECK(shard_turn(sim.fleet.shards[shard]) == 0);
+    sim.now_ns += (int64_t)dice(60) * NS_PER_US;
+    if (mishap(1) && chance(10))
+        sim.now_ns += (int64_t)dice(3000) * NS_PER_MS; /* the host was busy with something else */
+}
+
+static void control_step(void)
+{
+    sim.calm = sim.now_ns > sim.scenario.lasts_ns + CALM_AFTER_NS && control.rebalances == 0;
+    rebalance();
+    reports_take();
+    file_run();
+    stage_run();
+    kafka_wake();
+}
+
+static int64_t next_ns(void)
+{
+    int64_t at_ns = MIN(kafka_due_ns(), control.ends_ns);
+
+    for (uint32_t i = 0; i < shard_count(); i++)
+        at_ns = MIN(at_ns, MIN(sim.loops[i].due_ns, redis_due_ns(i)));
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if (sim.partitions[i].state == PARTITION_AWAY)
+            at_ns = MIN(at_ns, sim.partitions[i].back_ns);
+        if (sim.partitions[i].state == PARTITION_LEAVING)
+            at_ns = sim.now_ns;
+    }
+    if (file_waits())
+        at_ns = MIN(at_ns, control.file_ns);
+    if (control.rebalances > 0)
+        at_ns = MIN(at_ns, control.rebalance_ns);
+    if (control.stage == STAGE_LINGERING)
+        at_ns = MIN(at_ns, control.stage_ns + linger_ns());
+    return at_ns;
+}
+
+static void step(void)
+{
+    uint32_t due[SHARDS_MAX];
+    uint64_t due_count = 0;
+
+    if (++sim.steps > STEPS_MAX)
+        sim_fail("it does not end");
+    control_step();
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (is_due(i) || chance(1))
+            due[due_count++] = i;
+    }
+    if (due_count > 0) {
+        shard_step(due[dice(due_count)]);
+        return;
+    }
+    int64_t at_ns = next_ns();
+
+    if (at_ns == NEVER)
+        sim_fail("everybody waits for somebody else");
+    sim.now_ns = MAX(sim.now_ns, at_ns);
+}
+
+static bool life_goes_on(int64_t began_ns)
+{
+    if (sim.now_ns - began_ns > LIFE_NS_MAX)
+        sim_fail("a life does not end");
+    if (sim.life < sim.scenario.lives - 1)
+        return sim.now_ns < control.ends_ns && control.drained < shard_count();
+    return control.drained < shard_count();
+}
+
+static int64_t random_end_ns(void)
+{
+    return sim.now_ns + (int64_t)dice((uint64_t)(sim.scenario.lasts_ns + 50 * NS_PER_MS));
+}
+
+static void life_begin(void)
+{
+    bool is_last = sim.life == sim.scenario.lives - 1;
+
+    memset(&control, 0, sizeof(control));
+    memset(sim.partitions, 0, sizeof(sim.partitions));
+    control.ends_ns = !is_last || sim.scenario.drains_early ? random_end_ns() : NEVER;
+    control.rebalances = sim.scenario.rebalances;
+    control.rebalance_ns = random_end_ns();
+    fleet_init();
+    for (int i = 0; i < sim.scenario.partition_count; i++)
+        assign(i);
+    if (sim.scenario.bounded)
+        command_all(COMMAND_COMPLETE);
+}
+
+/* What a life that was not the last leaves behind is the beginning of what it would have done. */
+static void taps_cut(void)
+{
+    for (struct tap *tap = sim.taps; tap; tap = tap->next)
+        tap->was_cut |= !tap->keyspace || tap->life < sim.scenario.lives - 1;
+}
+
+static void life_end(void)
+{
+    control.file_ns = 0;
+    file_run();
+    taps_cut();
+    if (sim.life < sim.scenario.lives - 1) {
+        sim.crashes++;
+    } else {
+        for (uint32_t i = 0; i < shard_count(); i++) {
+            if (sim.lines[i].len > 0)
+                sim_fail("shard %u has drained and rows are not in the file", i);
+        }
+        check_all();
+    }
+    fleet_done();
+}
+
+void fleet_run(void)
+{
+    redis_begin();
+    for (sim.life = 0; sim.life < sim.scenario.lives; sim.life++) {
+        int64_t began_ns = sim.now_ns;
+
+        life_begin();
+        while (life_goes_on(began_ns))
+            step();
+        life_end();
+    }
+    redis_end();
+}
