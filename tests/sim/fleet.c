@@ -331,7 +331,7 @@ static int64_t next_ns(void)
         at_ns = MIN(at_ns, control.file_ns);
     if (control.rebalances > 0)
         at_ns = MIN(at_ns, control.rebalance_ns);
-    if (control.stage == STAGE_LINGERING)
+    if (control.stage == STAGE_LINGERING && control.rebalances == 0)
         at_ns = MIN(at_ns, control.stage_ns + linger_ns());
     return at_ns;
 }

@@ -58,6 +58,15 @@ static struct shown *shown_of(const char *key, const char *field)
     return one;
 }
 
+/* A trailing row of a shuffled key ends where the watermark was when its event came, which another
+ * order of the partitions' events changes: a replay can't know where the last run has been. */
+static bool may_go_back(const char *field)
+{
+    int view = field[1] - '0'; /* "v0.window_end" */
+
+    return !sim.scenario.spec.aligned && sim.life > 0 && sim.scenario.spec.views[view].on_update;
+}
+
 static void on_set(void *context, const char *key, const char *field, const char *value)
 {
     size_t len = strlen(field);
@@ -69,7 +78,7 @@ static void on_set(void *context, const char *key, const char *field, const char
     struct shown *one = shown_of(key, field);
     int64_t window_end_ms = strtoll(value, NULL, 10);
 
-    if (window_end_ms < one->window_end_ms)
+    if (window_end_ms < one->window_end_ms && !may_go_back(field))
         sim_fail("redis: %s of %s goes back from %" PRId64 " to %" PRId64, field, key,
                  one->window_end_ms, window_end_ms);
     one->window_end_ms = window_end_ms;
