@@ -211,6 +211,8 @@ int64_t sessions_needed_until_ms(struct keyspace *keyspace, const struct key_hea
 void sessions_finish(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
 
 /* lifetime.c */
+bool lifetime_is_gone(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
+                      int64_t time_ms, const struct instant *now);
 void lifetime_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
                      const struct event *event, const struct instant *now);
 void lifetime_release(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);

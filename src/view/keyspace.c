@@ -380,12 +380,36 @@ void pane_add(struct keyspace *keyspace, struct paneset *paneset, char *cells,
     }
 }
 
-/* An event that is late for the session views that share the paneset, and not for all views. */
-static void sessions_count_late(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                                const struct event *event, const struct instant *now)
+/* Whether the paneset's views do not take the event, as far as it depends on the key's state. */
+static bool is_too_late(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                        const struct event *event, const struct instant *now)
+{
+    switch (kind_of(keyspace, number)) {
+    case PANES_SLIDES:
+        return false;
+    case PANES_SESSIONS:
+        return sessions_are_late(keyspace, key, number, event->time_ms, now);
+    case PANES_LIFETIME:
+        return lifetime_is_gone(keyspace, key, number, event->time_ms, now);
+    }
+    UNREACHABLE();
+}
+
+/* It is late by its own partition's watermark, and not just older than the state that is kept. */
+static bool is_late_by_own(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                           const struct event *event, const struct instant *now)
 {
     struct instant by_own = {.closing_ms = event->watermark_ms, .release_ms = now->release_ms};
-    bool by_watermark = sessions_are_late(keyspace, key, number, event->time_ms, &by_own);
+
+    return kind_of(keyspace, number) == PANES_SESSIONS &&
+           sessions_are_late(keyspace, key, number, event->time_ms, &by_own);
+}
+
+/* An event that the views that share the paneset do not take, and others do. */
+static void count_too_late(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                           const struct event *event, const struct instant *now)
+{
+    bool by_watermark = is_late_by_own(keyspace, key, number, event, now);
 
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct view_stats *stats = keyspace->views[i].stats;
@@ -413,16 +437,26 @@ static void paneset_update(struct keyspace *keyspace, struct key_head *key, uint
     UNREACHABLE();
 }
 
-/* An event that no view but those of sessions may take: whether none of them does either. */
+/* An event that only views may take for which it depends on the key's state: whether none does. */
 static bool is_late_after_all(struct keyspace *keyspace, struct key_head *key,
                               const struct event *event, const struct instant *now)
 {
-    if (lateness_of(keyspace->plan, keyspace->source, event->time_ms, now->closing_ms) ==
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        if (kind_of(keyspace, i) != PANES_SLIDES && !is_too_late(keyspace, key, i, event, now))
+            return false;
+    }
+    return true;
+}
+
+/* The same, by its own partition's watermark. */
+static bool is_late_for_all_by_own(struct keyspace *keyspace, struct key_head *key,
+                                   const struct event *event, const struct instant *now)
+{
+    if (lateness_of(keyspace->plan, keyspace->source, event->time_ms, event->watermark_ms) ==
         LATE_FOR_NONE)
         return false;
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
-        if (kind_of(keyspace, i) == PANES_SESSIONS &&
-            !sessions_are_late(keyspace, key, i, event->time_ms, now))
+        if (kind_of(keyspace, i) != PANES_SLIDES && !is_late_by_own(keyspace, key, i, event, now))
             return false;
     }
     return true;
@@ -435,9 +469,8 @@ static void views_take(struct keyspace *keyspace, struct key_head *key, const st
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
         int predicate = keyspace->source->panesets[i].predicate;
 
-        if (kind_of(keyspace, i) == PANES_SESSIONS &&
-            UNLIKELY(sessions_are_late(keyspace, key, i, event->time_ms, now))) {
-            sessions_count_late(keyspace, key, i, event, now);
+        if (UNLIKELY(is_too_late(keyspace, key, i, event, now))) {
+            count_too_late(keyspace, key, i, event, now);
             continue;
         }
         if (predicate != PLAN_NONE && !(event->passes >> predicate & 1))
@@ -463,13 +496,10 @@ static bool event_apply(struct keyspace *keyspace, const struct event *event)
     if (key && key->amend_ms <= amendable_ms(keyspace, now.watermark_ms))
         amend(keyspace, key, &now);
 
-    if (event->record && is_late_after_all(keyspace, key, event, &now)) {
-        uint32_t source = (uint32_t)(keyspace->source - keyspace->plan->sources);
-        struct instant by_own = {.closing_ms = event->watermark_ms, .release_ms = now.release_ms};
-
-        return keyspace->output.late(keyspace->output.context, source, event,
-                                     is_late_after_all(keyspace, key, event, &by_own));
-    }
+    if (event->record && is_late_after_all(keyspace, key, event, &now))
+        return keyspace->output.late(keyspace->output.context,
+                                     (uint32_t)(keyspace->source - keyspace->plan->sources), event,
+                                     is_late_for_all_by_own(keyspace, key, event, &now));
     if (keyspace->ids && ids_take(keyspace->ids, event, now.closing_ms)) {
         counter_add(keyspace->output.duplicates, 1);
         return true;

@@ -1,6 +1,7 @@
 /* Lifetime views: the value since the key's state began, a row for each event. The state begins
  * anew with an event more than state.ttl after the newest one, and when the watermark has got that
- * far: it is freed then. No event is late. */
+ * far: it is freed then. An event takes part however old it is, while there is state; where there
+ * is none, one that is so old that its state would have been freed is not taken any more. */
 
 #include "view/internal.h"
 
@@ -10,6 +11,19 @@ static bool has_run_out(const struct keyspace *keyspace, const struct session *s
     int64_t until_ms = state->last_ms + keyspace->plan->state.ttl_ms;
 
     return time_ms > until_ms || closing_ms >= until_ms;
+}
+
+bool lifetime_is_gone(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                      int64_t time_ms, const struct instant *now)
+{
+    const struct paneset *paneset = &keyspace->panesets[number];
+    int64_t freed_ms = MAX(now->watermark_ms, keyspace->release_ms);
+
+    if (LIKELY(freed_ms < time_ms + keyspace->plan->state.ttl_ms))
+        return false;
+    return !key || key_panes(keyspace, key, number)->count == 0 ||
+           has_run_out(keyspace, session_at(&paneset->layout, key_panes(keyspace, key, number), 0),
+                       time_ms, freed_ms);
 }
 
 static void begin(struct keyspace *keyspace, struct key_head *key, uint32_t number, int64_t time_ms)

@@ -15,7 +15,7 @@ static inline bool is_late(const struct plan_view *view, int64_t allowed_latenes
 {
     int64_t last_end_ms;
 
-    if (view->window == WINDOW_LIFETIME)
+    if (view->window == WINDOW_LIFETIME) /* what its key's state, if there is any, may take */
         return false;
     if (view->window == WINDOW_SESSION) {
         last_end_ms = time_ms + view->gap_ms;
@@ -30,8 +30,8 @@ static inline bool is_late(const struct plan_view *view, int64_t allowed_latenes
 enum lateness {
     LATE_FOR_NONE,  /* some view takes it */
     LATE_FOR_ALL,   /* no view does */
-    LATE_UNDECIDED, /* only a session view may: if one of the key's sessions that it joins is open
-                     */
+    LATE_UNDECIDED, /* only a session or a lifetime may take it: that depends on the key's state */
+    * /
 };
 
 /* What the time alone tells of an event of the source. */

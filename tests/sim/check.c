@@ -121,7 +121,7 @@ static void event_expect(const struct tap *tap, const struct sim_record *record,
                          int64_t watermark_ms, struct oracle *oracle)
 {
     uint64_t before = oracle->late_after_all;
-    bool by_watermark = is_late_after_all(oracle, &record->sample, watermark_ms);
+    bool by_watermark = is_late_after_all(oracle, &record->sample, watermark_ms, true);
 
     oracle_event(oracle, &record->sample, watermark_ms);
     if (oracle->late_after_all > before)

@@ -117,7 +117,7 @@ static inline bool oracle_is_late_for_all(const struct oracle *oracle, int64_t t
                                           int64_t closing_ms)
 {
     for (int i = 0; i < oracle->spec->view_count; i++) {
-        if (oracle->spec->views[i].gap_ms ||
+        if (oracle->spec->views[i].gap_ms || oracle->spec->views[i].lifetime ||
             !oracle_is_late(oracle->spec, &oracle->spec->views[i], time_ms, closing_ms))
             return false;
     }
@@ -625,14 +625,43 @@ static inline void enter_lifetime(struct oracle *oracle, int view, const struct 
                 state->count);
 }
 
-static inline bool is_late_after_all(const struct oracle *oracle, const struct sample *sample,
-                                     int64_t closing_ms)
+/* There is no state that would take it, and one of its own would have been freed. */
+static inline bool is_gone_for_lifetime(const struct oracle *oracle, int view,
+                                        const struct sample *sample, int64_t freed_ms)
 {
+    const struct oracle_sessions *sessions = &oracle->sessions[view][sample->key];
+    int64_t ttl_ms = oracle->spec->ttl_ms;
+
+    if (freed_ms < sample->time_ms + ttl_ms)
+        return false;
+    return sessions->count == 0 ||
+           freed_ms >= sessions->all[sessions->count - 1].last_ms + ttl_ms ||
+           sample->time_ms > sessions->all[sessions->count - 1].last_ms + ttl_ms;
+}
+
+/* What the watermark says that frees lifetimes: the key group's. */
+static inline int64_t freeing_ms(const struct oracle *oracle, int64_t partition_watermark_ms)
+{
+    return MAX(oracle->spec->aligned ? partition_watermark_ms : oracle->watermark_ms,
+               oracle->release_ms);
+}
+
+/* `by_own`: by its partition's watermark; no lifetime is over by that. */
+static inline bool is_late_after_all(const struct oracle *oracle, const struct sample *sample,
+                                     int64_t watermark_ms, bool by_own)
+{
+    int64_t closing_ms = by_own ? watermark_ms : MAX(watermark_ms, oracle->release_ms);
+
     for (int i = 0; i < oracle->spec->view_count; i++) {
-        if (oracle->spec->views[i].gap_ms
-                ? !is_late_for_sessions(oracle, i, sample->key, sample->time_ms, closing_ms)
-                : !oracle_is_late(oracle->spec, &oracle->spec->views[i], sample->time_ms,
-                                  closing_ms))
+        const struct view_spec *spec = &oracle->spec->views[i];
+        bool is_late = spec->gap_ms ? is_late_for_sessions(oracle, i, sample->key, sample->time_ms,
+                                                           closing_ms)
+                       : spec->lifetime
+                           ? !by_own && is_gone_for_lifetime(oracle, i, sample,
+                                                             freeing_ms(oracle, watermark_ms))
+                           : oracle_is_late(oracle->spec, spec, sample->time_ms, closing_ms);
+
+        if (!is_late)
             return false;
     }
     return true;
@@ -647,7 +676,7 @@ static inline void oracle_event(struct oracle *oracle, const struct sample *samp
 
     assert_true(oracle->event_count <= ORACLE_EVENTS_MAX);
     *event = (struct oracle_event){sample, closing_ms};
-    if (is_late_after_all(oracle, sample, closing_ms)) {
+    if (is_late_after_all(oracle, sample, partition_watermark_ms, false)) {
         oracle->late_after_all++;
         return;
     }
@@ -658,6 +687,11 @@ static inline void oracle_event(struct oracle *oracle, const struct sample *samp
             is_late_for_sessions(oracle, view, sample->key, sample->time_ms, closing_ms)) {
             oracle->released[view] += !is_late_for_sessions(
                 oracle, view, sample->key, sample->time_ms, partition_watermark_ms);
+            continue;
+        }
+        if (spec->lifetime && is_gone_for_lifetime(oracle, view, sample,
+                                                   freeing_ms(oracle, partition_watermark_ms))) {
+            oracle->released[view]++;
             continue;
         }
         if (!spec_filters[spec->filter].takes(sample))
