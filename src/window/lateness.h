@@ -30,8 +30,7 @@ static inline bool is_late(const struct plan_view *view, int64_t allowed_latenes
 enum lateness {
     LATE_FOR_NONE,  /* some view takes it */
     LATE_FOR_ALL,   /* no view does */
-    LATE_UNDECIDED, /* only a session or a lifetime may take it: that depends on the key's state */
-    * /
+    LATE_UNDECIDED, /* only sessions or lifetimes may: it depends on the key's state */
 };
 
 /* What the time alone tells of an event of the source. */

@@ -217,9 +217,20 @@ static void lose(struct redis_uring *uring, unsigned number)
     redis_sink_lost(uring->sink, number, chance(50) ? 0 : -ECONNRESET, sim.now_ns);
 }
 
+/* A shard that has written all it had does not come back to write it again. */
+static bool some_shard_is_drained(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (sim.fleet.shards[i] && sim.fleet.shards[i]->phase == PHASE_DRAINED)
+            return true;
+    }
+    return false;
+}
+
 /* Connections end as their shards hear of it: the others find out when they write. */
 static void restart(bool empty)
 {
+    empty = empty && !some_shard_is_drained();
     for (uint32_t i = 0; i < shard_count(); i++) {
         for (unsigned j = 0; urings[i] && j < urings[i]->count; j++)
             lose(urings[i], j);
