@@ -127,6 +127,9 @@ static inline uint32_t shard_count(void)
     return sim.fleet.shard_count;
 }
 
+/* world.c: fails the run if a shard sleeps, and would go on to, while there is work for it. */
+void check_sleepers(void);
+
 /* kafka.c */
 
 /* Reads the partition from the beginning. */
