@@ -234,6 +234,7 @@ static void file_run(void)
 static void stage_set(enum stage stage)
 {
     control.stage = stage;
+    sim.draining = stage == STAGE_DRAINING;
     control.stage_ns = sim.now_ns;
 }
 

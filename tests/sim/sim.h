@@ -90,6 +90,8 @@ struct sim {
     int64_t now_ns;
     int life;
     bool calm; /* no new trouble: the end is near */
+    bool
+        draining; /* what Redis has acknowledged, it keeps: nobody may be there to write it again */
     uint64_t steps;
     struct fleet fleet;
     struct file_writer file;
