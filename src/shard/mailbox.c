@@ -38,13 +38,22 @@ static void block_size(struct mail_block *block, size_t bytes)
     block->cap = bytes;
 }
 
-bool mailbox_flush(struct mailbox *mailbox)
+static void hand_over(struct mailbox *mailbox)
 {
-    if (!mailbox->filling || mailbox->filling->used == 0)
-        return false;
     CHECK(spsc_push(&mailbox->full, mailbox->filling));
     mailbox->filling = NULL;
-    return true;
+    mailbox->must_wake = true;
+}
+
+bool mailbox_flush(struct mailbox *mailbox)
+{
+    bool wake;
+
+    if (mailbox->filling && mailbox->filling->used > 0)
+        hand_over(mailbox);
+    wake = mailbox->must_wake;
+    mailbox->must_wake = false;
+    return wake;
 }
 
 /* Room for an item of that size in the block at hand, or in a new one. */
@@ -53,7 +62,7 @@ static struct mail_item *item_begin(struct mailbox *mailbox, size_t bytes)
     struct mail_block *block = mailbox->filling;
 
     if (block && block->used > 0 && block->cap - block->used < bytes)
-        mailbox_flush(mailbox);
+        hand_over(mailbox);
     if (!mailbox->filling) {
         mailbox->filling = spsc_pop(&mailbox->empty);
         if (!mailbox->filling)

@@ -48,6 +48,7 @@ struct mailbox {
     struct spsc empty;
     struct mail_block *blocks;
     struct mail_block *filling; /* sender's, or NULL */
+    bool must_wake;             /* sender's: full blocks were handed over since the last flush */
     struct mail_block *reading; /* receiver's, or NULL */
     size_t read;                /* bytes of it that are done */
     bool is_closed;             /* receiver: MAIL_CLOSING was read */
@@ -62,7 +63,8 @@ bool mailbox_put_event(struct mailbox *mailbox, const struct plan *plan, uint32_
 bool mailbox_put_clock(struct mailbox *mailbox, uint32_t source, const struct mail_clock *clock);
 bool mailbox_put_closing(struct mailbox *mailbox);
 
-/* Sender: hands over what was put. True if there was something: wake the receiver. */
+/* Sender: hands over what was put. True if there was something, handed over now or since the last
+ * time: wake the receiver. */
 bool mailbox_flush(struct mailbox *mailbox);
 
 /* Receiver: the item to be done next, or NULL. It stays next until mailbox_next. */

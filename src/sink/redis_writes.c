@@ -162,6 +162,7 @@ void redis_link_forget(struct redis_image *image)
     if (!write || !write->queued)
         return;
     image->writes = write->older;
+    image->whole = true; /* should it live on: what is dirty is in no queue */
     write->image = NULL;
 }
 

@@ -234,6 +234,7 @@ static void file_run(void)
 static void stage_set(enum stage stage)
 {
     control.stage = stage;
+    sim.draining = stage == STAGE_DRAINING;
     control.stage_ns = sim.now_ns;
 }
 
@@ -300,6 +301,7 @@ static void shard_step(uint32_t shard)
     redis_run(shard);
     loop->woken = false;
     CHECK(shard_turn(sim.fleet.shards[shard]) == 0);
+    check_sleepers();
     sim.now_ns += (int64_t)dice(60) * NS_PER_US;
     if (mishap(1) && chance(10))
         sim.now_ns += (int64_t)dice(3000) * NS_PER_MS; /* the host was busy with something else */

@@ -249,7 +249,7 @@ static void make_trouble(struct redis_uring *uring, unsigned number)
     if (mishap(2))
         lose(uring, number);
     if (mishap(1) && chance(20))
-        restart(sim.scenario.loses_data && chance(60));
+        restart(sim.scenario.loses_data && !sim.draining && chance(60));
     if (mishap(1) && chance(50)) {
         model.error = errors[dice(ARRAY_LEN(errors))];
         error_until_ns = sim.now_ns + (int64_t)dice(400) * NS_PER_MS;

@@ -303,8 +303,8 @@ static void random_fate(struct scenario *scenario)
     if (!scenario->idles && !scenario->bounded && scenario->spec.aligned && random_chance(40))
         scenario->rebalances = 1 + (int)random_below(4);
     scenario->drains_early = !scenario->bounded && random_chance(20);
-    scenario->loses_data = scenario->spec.ttl_ms >= TTL_LONG_MS && scenario->lives == 1 &&
-                           scenario->rebalances == 0 && random_chance(40);
+    scenario->loses_data = !scenario->bounded && scenario->spec.ttl_ms >= TTL_LONG_MS &&
+                           scenario->lives == 1 && scenario->rebalances == 0 && random_chance(40);
     for (int i = 0; i < LIVES_MAX; i++)
         scenario->shard_counts[i] = 1 + (int)random_below(4);
     scenario->trouble = random_chance(30) ? 0 : (unsigned)random_below(101);

@@ -92,6 +92,8 @@ struct sim {
     int64_t now_ns;
     int life;
     bool calm; /* no new trouble: the end is near */
+    bool
+        draining; /* what Redis has acknowledged, it keeps: nobody may be there to write it again */
     uint64_t steps;
     struct fleet fleet;
     struct file_writer file;
@@ -129,6 +131,9 @@ static inline uint32_t shard_count(void)
 {
     return sim.fleet.shard_count;
 }
+
+/* world.c: fails the run if a shard sleeps, and would go on to, while there is work for it. */
+void check_sleepers(void);
 
 /* kafka.c */
 

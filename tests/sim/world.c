@@ -110,17 +110,23 @@ static void check_sleep(const struct loop *loop)
     if (loop->woken || shard->is_full)
         return;
     if (has_mail(shard))
-        sim_fail("shard %u goes to sleep on mail", loop->shard);
+        sim_fail("shard %u sleeps on mail", loop->shard);
     if (shard->phase == PHASE_READING && !shard->drain_wanted && kafka_has(loop->shard))
-        sim_fail("shard %u goes to sleep on records", loop->shard);
+        sim_fail("shard %u sleeps on records", loop->shard);
     if (shard->batch.count > 0)
-        sim_fail("shard %u goes to sleep on its batch", loop->shard);
+        sim_fail("shard %u sleeps on its batch", loop->shard);
+}
+
+void check_sleepers(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (sim.loops[i].due_ns > sim.now_ns)
+            check_sleep(&sim.loops[i]);
+    }
 }
 
 int loop_run(struct loop *loop, int64_t timeout_ns)
 {
-    if (timeout_ns != 0)
-        check_sleep(loop);
     loop->due_ns = timeout_ns < 0 || timeout_ns > NEVER - sim.now_ns ? NEVER
                                                                      : sim.now_ns + timeout_ns;
     return 0;
