@@ -1,20 +1,23 @@
 """What a run left behind against what the reference says that it must.
 
 Every function returns a list of problems, each a line or two for a person; an empty list is a pass.
-A value matches exactly, or within the tolerance that the reference's `Approx` or `Histogram`
-carries.
+A value matches exactly, or within the tolerance that the reference's value carries: those of
+reference/tolerances.py.
 """
 
 import base64
 import json
 
-from reference.aggregates import Approx, Histogram
+from engine import parse_row
 from reference.online import as_text
-from reference.values import DecimalText, Number
+from reference.tolerances import Approx, Histogram, Quantile, Top
+from reference.values import DecimalText, Number, map_key
 
 SHOWN = 5  # problems of each kind that are spelled out
 LINE_LIMIT = 800  # characters of a row in a report
 RAW_LIMIT = 256 * 1024  # bytes of a record that a dead letter repeats
+
+PLACE = 4  # of a window as _window gives it: view, key, start, end
 
 
 # Rows
@@ -24,46 +27,116 @@ def rows(expected, actual, last_only=False):
     """`actual` are rows as engine.read_rows gives them. Of aligned sources every row and revision
     is compared, with `last_only` just the last revision of each window, as always of shuffled ones.
     """
-    report = _Report("row")
-    views = {view.name: view for view in expected.pipeline.views}
-    found = _by_window(views, actual, report)
-    wanted = {}
-    for row in expected.rows:
-        wanted.setdefault(_window(views[row["view"]], row), {})[row["revision"]] = row
-    for window, revisions in found.items():
-        if list(revisions) != list(range(len(revisions))):  # as they stand in the file
-            report.add("odd revisions", f"{list(revisions)} of {_describe(window)}")
+    return RowJudge(expected, last_only).problems(actual)
 
-    for window in {**wanted, **found}:
-        view = views[window[0]]
+
+class RowJudge:
+    """Compares several runs with one expectation. What a run before had to the byte, window by
+    window, needs no second look."""
+
+    def __init__(self, expected, last_only=False):
+        self.views = {view.name: view for view in expected.pipeline.views}
+        self.last_only = last_only
+        self.wanted = {}
+        for row in expected.rows:
+            view = self.views[row["view"]]
+            _put_revision(self.wanted, view, _window(view, row), row["revision"], row)
+        self.seen = {}  # the text that names a window → (its lines, its place)
+
+    def problems_of_lines(self, lines):
+        """Of the lines of a file."""
+        texts = {}
+        for line in lines:
+            texts.setdefault(line.partition(_REVISION)[0], []).append(line)
+        same, fresh, places = {}, [], {}
+        for name, mine in texts.items():
+            if name in self.seen and self.seen[name][0] == mine:
+                same[name] = self.seen[name]
+            else:
+                places[name] = len(fresh)
+                fresh.extend(map(parse_row, mine))
+        problems = self.problems(fresh, {place for _, place in same.values()})
+        self.seen = {}
+        if not problems:
+            self.seen = same
+            for name, first in places.items():
+                row = fresh[first]
+                self.seen[name] = (texts[name], _window(self.views[row["view"]], row)[:PLACE])
+        return problems
+
+    def problems(self, actual, known=()):
+        """`known`: places of windows that were judged before, and of which no rows are given."""
+        report = _Report("row")
+        found = _by_window(self.views, actual, report)
+        for window, revisions in found.items():
+            if list(revisions) != list(range(len(revisions))):  # as they stand in the file
+                report.add("odd revisions", f"{list(revisions)} of {_describe(window)}")
+        for window in {**self.wanted, **found}:
+            if window[:PLACE] not in known:
+                self._compare_window(window, found.get(window, {}), report)
+        return report.lines()
+
+    def _compare_window(self, window, theirs, report):
+        view = self.views[window[0]]
         if view.on_update and not view.source.aligned:
-            continue  # these rows depend on how the partitions interleave
-        ours, theirs = wanted.get(window, {}), found.get(window, {})
-        if last_only or not view.source.aligned:
+            return  # these rows depend on how the partitions interleave
+        ours = self.wanted.get(window, {})
+        if self.last_only or not view.source.aligned:
             ours, theirs = _last(ours), _last(theirs)
         _compare_revisions(ours, theirs, report)
-    return report.lines()
+
+
+_REVISION = b',"revision":'  # what follows it is not the window's name
 
 
 def _by_window(views, rows_read, report):
     """{window: {revision: row}}, without rows that are none."""
     found = {}
+    good = []
     for row in rows_read:
         view = views.get(row.get("view"))
         if fault := _shape_fault(view, row):
             report.add("malformed", f"{fault}: {_line(row)}")
             continue
-        revisions = found.setdefault(_window(view, row), {})
-        revision = int(row["revision"])
-        if revision in revisions:
+        window = _window(view, row)
+        good.append((window, row))
+        if not _put_revision(found, view, window, int(row["revision"]), row):
             report.add("twice", _line(row))
-        revisions[revision] = row
+    _check_order(good, report)
     return found
 
 
+def _check_order(good, report):
+    """A session is withdrawn before the one comes that takes its place."""
+    keys = {window[:2] for window, row in good if "retracted" in row}
+    shown = {key: set() for key in keys}
+    for window, row in good:
+        key, (start, end) = window[:2], window[2:PLACE]
+        if key in keys:
+            if "retracted" in row:
+                for other in shown[key]:
+                    if other != (start, end) and other[0] <= start and other[1] >= end:
+                        report.add("withdrawn too late", _line(row))
+            shown[key].add((start, end))
+
+
+def _put_revision(windows, view, window, revision, row):
+    """Whether there was none of this number. A lifetime's state that begins anew counts its rows
+    anew, even if its bounds are those of another."""
+    while view.kind == "lifetime" and revision == 0 and window in windows:
+        window = (*window[:PLACE], window[PLACE] + 1)
+    revisions = windows.setdefault(window, {})
+    fresh = revision not in revisions
+    revisions[revision] = row
+    return fresh
+
+
 def _last(revisions):
-    """The last revision alone, whatever its number."""
-    return {"last": revisions[max(revisions)]} if revisions else {}
+    """The last revision alone, whatever its number; nothing if that withdraws the row: whether a
+    session was shown in parts before it was whole depends on when the clock moved."""
+    if not revisions or "retracted" in revisions[max(revisions)]:
+        return {}
+    return {"last": revisions[max(revisions)]}
 
 
 def _compare_revisions(wanted, found, report):
@@ -78,8 +151,9 @@ def _compare_revisions(wanted, found, report):
 
 def _compare_row(wanted, actual, report):
     faults = []
-    if bool(wanted.get("empty")) != bool(actual.get("empty")):
-        faults.append('"empty" differs')
+    for name in ("empty", "retracted"):
+        if (name in wanted) != (name in actual):
+            faults.append(f'"{name}" differs')
     if wanted["features"].keys() != actual["features"].keys():
         faults.append("other features")
     for name in wanted["features"].keys() & actual["features"].keys():
@@ -94,10 +168,11 @@ def _shape_fault(view, row):
     if view is None:
         return "unknown view"
     names = {"view", view.source.entity, "window_start", "window_end", "revision", "features"}
-    if row.keys() - {"empty"} != names:
+    if row.keys() - {"empty", "retracted"} != names:
         return f"has {sorted(row)}"
-    if row.get("empty", True) is not True:
-        return '"empty" is there but not true'
+    for name in ("empty", "retracted"):
+        if row.get(name, True) is not True:
+            return f'"{name}" is there but not true'
     if type(row[view.source.entity]) is not str:
         return "the key is no string"
     for name in ("window_start", "window_end", "revision"):
@@ -107,12 +182,13 @@ def _shape_fault(view, row):
 
 
 def _window(view, row):
+    """(view, key, start, end, which of several lifetimes with these bounds)."""
     start, end = int(row["window_start"]), int(row["window_end"])
-    return (view.name, row[view.source.entity], start, end)
+    return (view.name, row[view.source.entity], start, end, 0)
 
 
 def _describe(window):
-    view, key, start, end = window
+    view, key, start, end, _ = window
     return f"{view} {key!r} [{start}, {end})"
 
 
@@ -125,19 +201,47 @@ def value_matches(wanted, actual):
         return _is_count_map(actual) and wanted.matches(
             {name: int(count) for name, count in actual.items()}
         )
+    if isinstance(wanted, Top):
+        return _top_matches(wanted, actual)
     if isinstance(wanted, dict):
         return _is_count_map(actual) and wanted == {
             name: int(count) for name, count in actual.items()
         }
-    if wanted is None:
-        return actual is None
-    if isinstance(wanted, Approx):
+    if isinstance(wanted, list):
+        return (
+            type(actual) is list
+            and len(actual) == len(wanted)
+            and all(map(value_matches, wanted, actual))
+        )
+    if wanted is None or isinstance(wanted, bool):
+        return actual is wanted
+    if isinstance(wanted, (Approx, Quantile)):
         return type(actual) is Number and wanted.matches(float(actual))
     if isinstance(wanted, float):
         return type(actual) is Number and float(actual) == wanted
     if isinstance(wanted, (int, DecimalText)):
         return type(actual) is Number and str(actual) == str(wanted)
     return type(actual) is str and actual == wanted
+
+
+def _top_matches(wanted, actual):
+    if wanted.n is None:
+        actual = [] if actual is None else [actual]
+    if type(actual) is not list:
+        return False
+    texts = [_text_as_key(value, wanted.kind) for value in actual]
+    return None not in texts and wanted.matches(texts)
+
+
+def _text_as_key(value, kind):
+    """A value read from JSON as the key that a map would have for it; None if of a wrong type."""
+    if kind == "bool":
+        return map_key(value, kind, 0) if type(value) is bool else None
+    if kind == "string":
+        return value if type(value) is str else None
+    if type(value) is not Number:
+        return None
+    return map_key(float(value), kind, 0) if kind == "double" else str(value)
 
 
 def _is_count_map(value):
@@ -153,6 +257,8 @@ def text_matches(wanted, text):
     """A value of the reference against a field of a Redis hash: strings raw, all else as JSON."""
     if isinstance(wanted, str) and not isinstance(wanted, DecimalText):
         return text == wanted
+    if isinstance(wanted, Top) and wanted.n is None and wanted.kind == "string":
+        return value_matches(wanted, text)
     try:
         actual = json.loads(text, parse_int=Number, parse_float=Number)
     except ValueError:
@@ -168,28 +274,32 @@ def redis(expected, actual):
     report = _Report("Redis")
     for key, fields in expected.redis.items():
         if key not in actual:
-            if not all(name in expected.optional.get(key, ()) for name in fields):
+            if not all(_may_miss(expected, key, name, value) for name, value in fields.items()):
                 report.add("missing key", f"{key!r}: {_fields_line(fields)}")
             continue
         _compare_hash(expected, key, fields, actual[key], report)
     for key in actual.keys() - expected.redis.keys():
+        if actual[key].keys() <= expected.open.get(key, set()):
+            continue
         report.add("key not expected", f"{key!r}: {actual[key]}")
     return report.lines()
 
 
 def _compare_hash(expected, key, wanted, actual, report):
     faults = []
-    optional = expected.optional.get(key, ())
+    undefined = expected.open.get(key, ())
     for name, value in wanted.items():
+        if name in undefined:
+            continue
         if name not in actual:
-            if name not in optional:
+            if not _may_miss(expected, key, name, value):
                 faults.append(f"{name} is missing, wanted {as_text(value)}")
         elif name in expected.loose:
             if not actual[name].isdigit():
                 faults.append(f"{name} is {actual[name]!r}, no time")
         elif not text_matches(value, actual[name]):
             faults.append(f"{name} is {actual[name]!r}, wanted {as_text(value)!r}")
-    for name in actual.keys() - wanted.keys():
+    for name in actual.keys() - wanted.keys() - set(undefined):
         view, _, metadata = name.rpartition(".")
         if metadata != "computed_at" or f"{view}.window_end" not in actual:
             faults.append(f"{name} is {actual[name]!r}, not expected")
@@ -199,6 +309,11 @@ def _compare_hash(expected, key, wanted, actual, report):
             faults.append(f"{view}.computed_at is no time")
     if faults:
         report.add("differing", f"{key!r}: " + "; ".join(faults))
+
+
+def _may_miss(expected, key, name, value):
+    optional = name in expected.optional.get(key, ()) or name in expected.open.get(key, ())
+    return optional or (isinstance(value, Top) and value_matches(value, None))
 
 
 def _fields_line(fields):
@@ -351,6 +466,10 @@ def _line(row):
 def _shown(value):
     if isinstance(value, Approx):
         return f"{value.value!r} ± {value.tolerance:.3g}"
+    if isinstance(value, Quantile):
+        return f"{value.value!r} ± 1 %"
+    if isinstance(value, Top):
+        return f"{value.plain} or what is as frequent within {value.slack:.3g}"
     if isinstance(value, Histogram):
         return f"{value.limit} entries or fewer of {value.counts}"
     return repr(value)

@@ -91,16 +91,28 @@ def admin_address():
     return f"127.0.0.1:{free_port()}"
 
 
-def read_rows(path):
-    """The rows of a file output, numbers as the text that stands there. Every line must be whole:
-    the file ends with a newline and each line is one JSON object."""
+def read_lines(path):
+    """The lines of a file output. The last one must be whole, too."""
     data = Path(path).read_bytes() if Path(path).exists() else b""
     if data and not data.endswith(b"\n"):
         raise Failure(f"{path} ends in the middle of a line: …{data[-80:]!r}")
+    return data.split(b"\n")[:-1]
+
+
+_ROW = json.JSONDecoder(parse_int=Number, parse_float=Number)
+
+
+def parse_row(line):
+    """A row, its numbers as the text that stands there."""
+    return _ROW.decode(line.decode())
+
+
+def read_rows(path):
+    """The rows of a file output; each line must be one JSON object."""
     rows = []
-    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+    for number, line in enumerate(read_lines(path), 1):
         try:
-            rows.append(json.loads(line, parse_int=Number, parse_float=Number))
+            rows.append(parse_row(line))
         except ValueError as error:
             raise Failure(f"{path}:{number}: not JSON ({error}): {line[:200]!r}") from None
     return rows

@@ -11,6 +11,7 @@ EVENTS = "freshet_events_total"  # decoded; source
 DEAD_LETTERS = "freshet_dead_letters_total"  # source, reason
 LATE = "freshet_view_late_events_total"  # late for a view; view
 LATE_RECORDS = "freshet_late_events_total"  # late for every view; source
+DUPLICATES = "freshet_duplicate_events_total"  # dropped; source
 ROWS = "freshet_rows_total"  # view
 EMPTY_ROWS = "freshet_empty_rows_total"  # view
 

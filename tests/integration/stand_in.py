@@ -32,10 +32,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import compare
 import metrics
 from reference import Record, compute
-from reference.aggregates import Approx, Histogram
-from reference.online import as_text
+from reference.online import as_json, as_text
 from reference.pipeline import duration_ms, read_pipeline
-from reference.values import DecimalText
+from reference.tolerances import Histogram
 
 
 def main():
@@ -213,9 +212,8 @@ class StandIn:
         pipe.execute()
 
     def write_rows(self):
-        rows = sorted(self.result.rows, key=lambda row: row["revision"])
         with open(self.document["outputs"]["file"]["path"], "a", encoding="utf-8") as file:
-            file.writelines(json_text(row) + "\n" for row in rows)
+            file.writelines(json_text(row) + "\n" for row in self.result.rows)
 
     def write_letters(self):
         producer = Producer({"bootstrap.servers": self.document["kafka"]["brokers"]})
@@ -269,6 +267,7 @@ def _metrics(engine):
         "late": (metrics.LATE, ("view",)),
         "late_events": (metrics.LATE_RECORDS, ("source",)),
         "dead_letters": (metrics.DEAD_LETTERS, ("source", "reason")),
+        "duplicates": (metrics.DUPLICATES, ("source",)),
     }
     for (counted, *labels), value in result.counts.items():
         name, label_names = names[counted]
@@ -287,19 +286,19 @@ def _metrics(engine):
     return "\n".join(lines) + "\n"
 
 
-def json_text(value):
-    """A row as one line: decimals with all of their digits, map keys sorted."""
-    if isinstance(value, Approx):
-        return repr(value.value)
-    if isinstance(value, DecimalText):
-        return str(value)
-    if isinstance(value, Histogram):
-        value = _cut(value)
-    if isinstance(value, dict):
-        names = value if "view" in value or "features" in value else sorted(value)
-        entries = (f"{json.dumps(name)}:{json_text(value[name])}" for name in names)
-        return "{" + ",".join(entries) + "}"
-    return json.dumps(value, ensure_ascii=False)
+def json_text(row):
+    """A row as one line, its names in the order in which they stand."""
+    features = {
+        name: _cut(value) if isinstance(value, Histogram) else value
+        for name, value in row["features"].items()
+    }
+    texts = {name: as_json(value) for name, value in row.items() if name != "features"}
+    texts["features"] = _object({name: as_json(value) for name, value in features.items()})
+    return _object(texts)
+
+
+def _object(texts):
+    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
 
 
 def _cut(histogram):

@@ -52,6 +52,9 @@ def _wanted(expected, records):
         yield metrics.EVENTS, {"source": source.name}, expected.counts["events", source.name]
         late = expected.counts["late_events", source.name]
         yield metrics.LATE_RECORDS, {"source": source.name}, late
+        if source.dedup:
+            duplicates = expected.counts["duplicates", source.name]
+            yield metrics.DUPLICATES, {"source": source.name}, duplicates
     for (counted, *labels), value in expected.counts.items():
         if counted == "dead_letters":
             yield metrics.DEAD_LETTERS, {"source": labels[0], "reason": labels[1]}, value

@@ -33,7 +33,7 @@ def _run(lab):
 
 
 def random_traffic(rng, text, keyed):
-    longest = max(view.size for view in read_pipeline(text).views)
+    longest = max(view.size or view.gap for view in read_pipeline(text).views)
     return Traffic(
         records=rng.choice((200, 500, 1500)),
         seed=rng.randrange(10**9),

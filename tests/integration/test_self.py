@@ -17,8 +17,8 @@ from harness import EXAMPLES, Lab, dump, load, require, test
 from pipelines import random_pipeline
 from process import Failure
 from reference import Record, compute
-from reference.aggregates import Approx, Histogram
 from reference.pipeline import read_pipeline
+from reference.tolerances import Approx, Histogram
 from reference.values import DecimalText, Number
 from stand_in import FAULTS, json_text
 
@@ -181,7 +181,7 @@ def random_pipelines(lab):
         for _ in range(150):
             text = random_pipeline(lab.rng, partitioning)
             for view in read_pipeline(text).views:
-                seen["tumbling" if view.tumbling else "sliding"] += 1
+                seen[view.kind] += 1
                 seen["on_update" if view.on_update else "on_close"] += 1
                 seen[view.when_empty] += 1
                 seen["skip"] += view.skip_unchanged

@@ -10,7 +10,11 @@ a broken engine pass.
     decode.py     a Kafka record → an event, or the reason why it is a dead letter
     where.py      the filter language
     aggregates.py the features: one table, each a function of a list of values
+    tolerances.py values that the engine may miss, and by how much
     windows.py    window bounds
+    sessions.py   sessions: what an event merges with, and if it is late
+    judge.py      which views take an event: lateness, deduplication, where
+    undecided.py  what the interleaving of a shuffled source's partitions decides
     emission.py   which rows one key of one view emits, and when
     online.py     what the online store shows in the end
     model.py      compute(): the steps above over whole topics
@@ -18,5 +22,6 @@ a broken engine pass.
 
 from .decode import Record
 from .model import Result, compute
+from .undecided import Undecided
 
-__all__ = ["Record", "Result", "compute"]
+__all__ = ["Record", "Result", "Undecided", "compute"]

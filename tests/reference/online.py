@@ -7,14 +7,15 @@ of it. `computed_at` is a wall clock's and is left out.
 
 import json
 
-from .aggregates import Approx, Histogram
+from .tolerances import Approx, Histogram, Quantile, Top
+from .values import DecimalText
 
 
 def shown_row(view, rows):
     """The row that the store shows last, of one key's rows in order; None if it shows none."""
     shown = None
     for row in rows:
-        if not row.reached:
+        if not row.reached or row.retracted:  # a withdrawn row shows what was there already
             continue
         if row.empty and view.when_empty == "keep":
             continue  # writes nothing, as though there were no such row
@@ -34,6 +35,10 @@ def _looks_equal(view, row, shown):
     return row.values == shown.values
 
 
+def redis_key(view, key, online):
+    return online.key.replace("{" + view.source.entity + "}", key)
+
+
 def hash_fields(view, row, metadata):
     """The fields of one view's row: values as in rows; null is no field."""
     fields = {}
@@ -45,14 +50,31 @@ def hash_fields(view, row, metadata):
 
 
 def as_text(value):
-    """A value as a field of a hash: numbers decimal, strings raw, maps JSON. Where the engine has
-    a tolerance this is only the value that it would have without."""
-    if isinstance(value, Approx):
-        value = value.value
-    if isinstance(value, Histogram):
-        value = value.counts
-    if isinstance(value, str):
+    """A value as a field of a hash: numbers decimal, strings raw, all else JSON. Where the engine
+    has a tolerance this is only the value that it would have without."""
+    value = plain(value)
+    if isinstance(value, str):  # a decimal's digits, too
         return value
+    return as_json(value)
+
+
+def as_json(value):
+    """JSON text: map keys sorted bytewise, decimals with all of their digits."""
+    value = plain(value)
     if isinstance(value, dict):
-        return json.dumps(dict(sorted(value.items())), ensure_ascii=False, separators=(",", ":"))
-    return repr(value)
+        names = sorted(value, key=str.encode)
+        return "{" + ",".join(f"{as_json(name)}:{as_json(value[name])}" for name in names) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(as_json, value)) + "]"
+    if isinstance(value, DecimalText):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def plain(value):
+    """A value without its tolerance."""
+    if isinstance(value, Histogram):
+        return value.counts
+    if isinstance(value, Top):
+        return value.plain
+    return value.value if isinstance(value, (Approx, Quantile)) else value

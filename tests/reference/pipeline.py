@@ -6,6 +6,7 @@ to a definition. The file is taken to be right: what `freshet check` refuses is 
 
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import yaml
 
@@ -32,6 +33,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Dedup:
+    """The field that names an event, and how far apart two of one name are still the same."""
+
+    field: str
+    within: int
+
+
+@dataclass(frozen=True)
 class Source:
     name: str
     topic: str
@@ -45,27 +54,34 @@ class Source:
     max_future: int
     late_topic: str | None
     dead_letter_topic: str | None
+    dedup: Dedup | None
 
 
 @dataclass(frozen=True)
 class Feature:
     name: str
     aggregate: str  # a name of aggregates.AGGREGATES
-    field: Field | None  # None: {count: true}, every event
+    field: Field | None  # None: {count: true}, {since_previous: true}: every event
     where: object  # event fields → bool
     limit: int | None = None
+    n: int | None = None  # None: one value, not a list
+    q: Fraction | None = None
+    sample: bool = False
 
 
 @dataclass(frozen=True)
 class View:
-    """`slide` equals `size` for a tumbling window."""
+    """`size`, `slide` and `offset` are those of a tumbling or sliding window, 0 for others; `slide`
+    equals `size` for a tumbling one."""
 
     name: str
     source: Source
-    tumbling: bool
+    kind: str  # tumbling sliding session lifetime
     size: int
     slide: int
     offset: int
+    gap: int  # of a session
+    state_ttl: int
     on_update: bool
     where: object
     features: tuple
@@ -96,13 +112,15 @@ def read_pipeline(text):
     """Every scalar is taken as the text that stands in the file; its meaning comes from its place,
     so a decimal is never seen through a float."""
     document = yaml.load(text, Loader=yaml.BaseLoader)
+    state_ttl = duration_ms((document.get("state") or {}).get("ttl", "25h"))
     sources = {name: _source(name, spec) for name, spec in document["sources"].items()}
     return Pipeline(
         name=document["pipeline"],
         online=_online(document.get("redis")),
         sources=tuple(sources.values()),
         views=tuple(
-            _view(name, spec, sources[spec["source"]]) for name, spec in document["views"].items()
+            _view(name, spec, sources[spec["source"]], state_ttl)
+            for name, spec in document["views"].items()
         ),
     )
 
@@ -127,7 +145,12 @@ def _source(name, spec):
         max_future=duration_ms(spec.get("max_future", "60s")),
         late_topic=spec.get("late_topic"),
         dead_letter_topic=spec.get("dead_letter_topic"),
+        dedup=_dedup(spec.get("dedup")),
     )
+
+
+def _dedup(spec):
+    return Dedup(spec["field"], duration_ms(spec["within"])) if spec else None
 
 
 def _field(name, spec):
@@ -149,17 +172,22 @@ def _field(name, spec):
     )
 
 
-def _view(name, spec, source):
+def _view(name, spec, source, state_ttl):
     window = spec["window"]
-    tumbling = "tumbling" in window
-    size = duration_ms(window["tumbling" if tumbling else "sliding"])
+    if window == "lifetime":
+        window = {"lifetime": "0s"}
+    (kind,) = {"tumbling", "sliding", "session", "lifetime"} & window.keys()
+    length = duration_ms(window[kind])
+    size = 0 if kind == "session" else length
     return View(
         name=name,
         source=source,
-        tumbling=tumbling,
+        kind=kind,
         size=size,
-        slide=size if tumbling else duration_ms(window["every"]),
+        slide=duration_ms(window["every"]) if kind == "sliding" else size,
         offset=duration_ms(window.get("offset", "0s")),
+        gap=length - size,
+        state_ttl=state_ttl,
         on_update=spec.get("emit", "on_close") == "on_update",
         where=compile_where(spec.get("where", {}), source.fields),
         features=tuple(
@@ -180,4 +208,7 @@ def _feature(name, spec, source):
         field=None if subject == "true" else source.fields[subject],
         where=compile_where(spec.get("where", {}), source.fields),
         limit=int(spec["limit"]) if "limit" in spec else None,
+        n=int(spec["n"]) if "n" in spec else None,
+        q=Fraction(spec["q"]) if "q" in spec else None,
+        sample=spec.get("sample") == "true",
     )

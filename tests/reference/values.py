@@ -209,3 +209,9 @@ def map_key(value, kind, digits):
         return str(decimal_text(value, digits))
     return json.dumps(value)
 
+
+def map_value(text, kind):
+    """The value, as rows show it, of a map's key: the inverse of map_key."""
+    if kind == "string":
+        return text
+    return DecimalText(text) if kind == "decimal" else json.loads(text)

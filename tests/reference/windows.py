@@ -25,7 +25,7 @@ def trailing_start(view, time):
     """Where the trailing window of an on_update view begins when it ends at `time`: sliding, it
     covers floor(time, slide) - size and all that is newer, tumbling from floor(time, size) on."""
     boundary = floor_boundary(view, time)
-    return boundary if view.tumbling else boundary - view.size
+    return boundary if view.kind == "tumbling" else boundary - view.size
 
 
 def is_late(view, time, watermark):
