@@ -1,6 +1,6 @@
 /* sim [--seeds COUNT] [--first SEED] [--trace]: runs so many seeds, from SEED on.
  *
- * Runs happen in a child process; the parent knows which seed was running when it ended, however it
+ * Runs happen in child processes; the parent knows which seed was running when it ended, however it
  * ended, and says how to run that one again. Now and then a seed is run twice: both must have done
  * exactly the same. */
 
@@ -13,6 +13,7 @@
 
 #define TWICE_EVERY   10
 #define RUN_SECONDS   120
+#define CHILD_SEEDS   UINT64_C(1000) /* then another child: arenas leave mappings behind */
 #define DEFAULT_SEEDS 100
 
 /* Written by the child. */
@@ -95,12 +96,15 @@ int main(int argc, char **argv)
         else
             return 2;
     }
-    pid_t child = fork();
+    status = 0;
+    for (uint64_t done = 0; done < count && status == 0; done += CHILD_SEEDS) {
+        pid_t child = fork();
 
-    CHECK(child >= 0);
-    if (child == 0)
-        run_all(first, count, board);
-    CHECK(waitpid(child, &status, 0) == child);
+        CHECK(child >= 0);
+        if (child == 0)
+            run_all(first + done, MIN(count - done, CHILD_SEEDS), board);
+        CHECK(waitpid(child, &status, 0) == child);
+    }
     if (status != 0) {
         fprintf(stderr, "sim: seed %" PRIu64 " FAILED%s; again: %s --seeds 1 --first %" PRIu64 "\n",
                 board->seed, WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? " (hangs)" : "",
