@@ -234,18 +234,21 @@ bool partition_tell(struct shard *shard, struct partition *partition, uint32_t *
 }
 
 /* A shuffled keyspace's times are the least over the partitions. One that has never held an event
- * does not count once it is known not to: it has ended, or is idle. */
+ * does not count once it has ended. One that is idle does not either, for what fires; but it may
+ * come with events of any age, for which state is kept. */
 void shuffle_told(struct shard *shard, uint32_t source, const struct mail_clock *clock)
 {
     struct shuffle *shuffle = &shard->shuffles[source];
     int64_t watermark_ms = WATERMARK_END;
     int64_t clock_ms = WATERMARK_END;
+    bool is_held = false;
 
     shuffle->clocks[clock->partition] = *clock;
     for (uint32_t i = 0; i < partition_count(shard, source); i++) {
         const struct mail_clock *one = &shuffle->clocks[i];
         bool is_void = one->watermark_ms == WATERMARK_NONE && (one->has_ended || one->is_idle);
 
+        is_held |= is_void && !one->has_ended;
         if (is_void)
             continue;
         watermark_ms = MIN(watermark_ms, one->watermark_ms);
@@ -253,6 +256,7 @@ void shuffle_told(struct shard *shard, uint32_t source, const struct mail_clock 
     }
     if (watermark_ms == WATERMARK_END)
         return; /* no partition has held an event yet */
+    keyspace_hold(shuffle->keyspace, is_held);
     keyspace_advance(shuffle->keyspace, watermark_ms, clock_ms);
     shard->must_fire = true;
 }

@@ -80,6 +80,7 @@ struct keyspace {
     struct paneset *panesets;
     struct view *views;
     struct ids *ids;           /* for `dedup:`, or NULL */
+    bool is_held;              /* the watermark releases nothing */
     bool is_finishing;         /* end of a bounded run: only windows with events, none online */
     uint32_t finish_next;      /* the record that is finished next */
     bool must_stop;            /* the output is full */

@@ -551,9 +551,15 @@ void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t c
     keyspace->watermark_ms = MAX(keyspace->watermark_ms, watermark_ms);
     keyspace->clock_ms = MAX(MAX(keyspace->clock_ms, clock_ms), keyspace->watermark_ms);
     keyspace->release_ms = MAX(keyspace->release_ms, keyspace->clock_ms - keyspace->lag_max_ms);
-    keyspace->release_ms = MAX(keyspace->release_ms, keyspace->watermark_ms);
+    if (!keyspace->is_held)
+        keyspace->release_ms = MAX(keyspace->release_ms, keyspace->watermark_ms);
     if (keyspace->ids)
         ids_release(keyspace->ids, keyspace->release_ms);
+}
+
+void keyspace_hold(struct keyspace *keyspace, bool is_held)
+{
+    keyspace->is_held = is_held;
 }
 
 static void prefetch_ahead(const struct keyspace *keyspace, uint32_t number)

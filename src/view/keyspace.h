@@ -71,6 +71,10 @@ uint32_t keyspace_apply(struct keyspace *keyspace, const struct event *const *ev
 /* Moves the times forward; smaller values than before are ignored. */
 void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms);
 
+/* While it is held, nothing is released by the watermark: it leaves out a partition that has never
+ * held an event, whose first ones may be older. */
+void keyspace_hold(struct keyspace *keyspace, bool is_held);
+
 /* Fires and frees what is due, for at most `budget` keys. True if more is due. */
 bool keyspace_fire(struct keyspace *keyspace, uint32_t budget);
 

@@ -583,6 +583,35 @@ static void what_is_late_for_a_view_does_not_move_its_time(void **state)
     end();
 }
 
+/* Under shuffle a partition that is empty so far does not keep windows from firing, and its first
+ * events are late for nothing. */
+static void what_an_empty_partition_may_bring_is_waited_for(void **state)
+{
+    struct spec spec = spec_of(tumbling);
+
+    (void)state;
+    spec.aligned = false;
+    spec.lateness_ms = 0;
+    spec.ttl_ms = 500;
+    begin(&spec);
+    keyspace_hold(bench.keyspace, true);
+    event(5);
+    advance(100, 100);
+    expect("0 10 0 1|1|\n"
+           "10 20 0 empty 0|0|\n");
+    watermark_ms = WATERMARK_NONE; /* the empty one's */
+    event(6);
+    expect("0 10 1 2|2|\n");
+    assert_int_equal(counter_get(&bench.stats[0].released), 0);
+    /* But not for ever. */
+    advance(600, 600);
+    watermark_ms = WATERMARK_NONE;
+    event(7);
+    expect("");
+    assert_int_equal(counter_get(&bench.stats[0].released), 1);
+    end();
+}
+
 static void sums_that_saturate_are_counted(void **state)
 {
     struct spec spec = spec_of(tumbling);
@@ -624,6 +653,7 @@ int main(void)
         cmocka_unit_test(smaller_times_are_ignored),
         cmocka_unit_test(views_that_share_panes_are_late_each_for_itself),
         cmocka_unit_test(what_is_late_for_a_view_does_not_move_its_time),
+        cmocka_unit_test(what_an_empty_partition_may_bring_is_waited_for),
         cmocka_unit_test(sums_that_saturate_are_counted),
     };
 
