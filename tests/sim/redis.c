@@ -58,13 +58,13 @@ static struct shown *shown_of(const char *key, const char *field)
     return one;
 }
 
-/* A trailing row of a shuffled key ends where the watermark was when its event came, which another
- * order of the partitions' events changes: a replay can't know where the last run has been. */
+/* A replay can't know where the last run has been with rows that end otherwise. */
 static bool may_go_back(const char *field)
 {
     int view = field[1] - '0'; /* "v0.window_end" */
 
-    return !sim.scenario.spec.aligned && sim.life > 0 && sim.scenario.spec.views[view].on_update;
+    return !sim.scenario.spec.aligned && sim.life > 0 &&
+           !ends_with_slides(&sim.scenario.spec.views[view]);
 }
 
 static void on_set(void *context, const char *key, const char *field, const char *value)

@@ -63,6 +63,14 @@ struct scenario {
 void scenario_init(struct scenario *scenario, uint64_t seed);
 void scenario_done(struct scenario *scenario);
 
+/* Rows end with windows of slides that close. Under shuffle other rows (trailing ones, sessions,
+ * which are closed by how far all partitions are, lifetimes) depend on the order in which
+ * partitions are read, which a replay changes. */
+static inline bool ends_with_slides(const struct view_spec *view)
+{
+    return !view->on_update && !view->gap_ms && !view->lifetime;
+}
+
 /* The key as the records have it; and back: false if there is no such key. */
 void key_write(const struct scenario *scenario, int group, int key, char out[KEY_BYTES]);
 bool key_read(const struct scenario *scenario, struct slice text, int *ret_group, int *ret_key);
