@@ -495,6 +495,7 @@ static void oracle_told(const struct tap *tap, int group, struct oracle *oracle)
         const struct tap_entry *entry = &tap->entries[i];
 
         if (!entry->is_event) {
+            oracle->is_held = entry->is_held;
             oracle_advance(oracle, entry->watermark_ms, entry->clock_ms);
             continue;
         }

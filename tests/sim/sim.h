@@ -34,6 +34,7 @@ struct tap_entry {
     size_t record;     /* event: its number in the log */
     int64_t watermark_ms;
     int64_t clock_ms; /* times */
+    bool is_held;     /* times */
     int64_t position; /* times, aligned: of the partition */
     int64_t now_ns;
 };
@@ -42,6 +43,7 @@ struct tap_entry {
 struct tap {
     struct tap *next;
     struct keyspace *keyspace; /* NULL: it is gone */
+    bool is_held;
     struct keyspace_output output;
     uint32_t shard;
     int life;

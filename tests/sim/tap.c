@@ -98,6 +98,8 @@ uint32_t REAL(keyspace_apply)(struct keyspace *keyspace, const struct event *con
                               uint32_t count);
 uint32_t WRAP(keyspace_apply)(struct keyspace *keyspace, const struct event *const *events,
                               uint32_t count);
+void REAL(keyspace_hold)(struct keyspace *keyspace, bool is_held);
+void WRAP(keyspace_hold)(struct keyspace *keyspace, bool is_held);
 void REAL(keyspace_advance)(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms);
 void WRAP(keyspace_advance)(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms);
 bool REAL(keyspace_fire)(struct keyspace *keyspace, uint32_t budget);
@@ -217,6 +219,12 @@ static void tap_place(struct tap *tap)
     }
 }
 
+void WRAP(keyspace_hold)(struct keyspace *keyspace, bool is_held)
+{
+    tap_of(keyspace)->is_held = is_held;
+    REAL(keyspace_hold)(keyspace, is_held);
+}
+
 void WRAP(keyspace_advance)(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms)
 {
     struct tap *tap = tap_of(keyspace);
@@ -226,6 +234,7 @@ void WRAP(keyspace_advance)(struct keyspace *keyspace, int64_t watermark_ms, int
         tap_place(tap);
     entry->watermark_ms = watermark_ms;
     entry->clock_ms = clock_ms;
+    entry->is_held = tap->is_held;
     if (tap->partition >= 0)
         entry->position = atomic_load(&sim.fleet.progress[0][tap->partition].position);
     sim_trace("shard %u: partition %d watermark %" PRId64 " clock %" PRId64, tap->shard,

@@ -54,6 +54,7 @@ struct oracle {
     int64_t watermark_ms;
     int64_t clock_ms;
     int64_t release_ms;
+    bool is_held; /* the watermark releases nothing */
     bool finishing;
     struct oracle_due due[ORACLE_DUE_MAX];
     size_t due_count;
@@ -433,7 +434,8 @@ static inline void oracle_advance(struct oracle *oracle, int64_t watermark_ms, i
     oracle->watermark_ms = MAX(oracle->watermark_ms, watermark_ms);
     oracle->clock_ms = MAX(MAX(oracle->clock_ms, clock_ms), oracle->watermark_ms);
     oracle->release_ms = MAX(oracle->release_ms, oracle->clock_ms - lag_max_ms(oracle->spec));
-    oracle->release_ms = MAX(oracle->release_ms, oracle->watermark_ms);
+    if (!oracle->is_held)
+        oracle->release_ms = MAX(oracle->release_ms, oracle->watermark_ms);
     fire_due(oracle);
     if (oracle->clock_ms > before_ms)
         fire_views(oracle, before_ms, oracle->clock_ms);
