@@ -552,7 +552,7 @@ void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t c
     keyspace->clock_ms = MAX(MAX(keyspace->clock_ms, clock_ms), keyspace->watermark_ms);
     keyspace->release_ms = MAX(keyspace->release_ms, keyspace->clock_ms - keyspace->lag_max_ms);
     if (!keyspace->is_held)
-        keyspace->release_ms = MAX(keyspace->release_ms, keyspace->watermark_ms);
+        keyspace->release_ms = MAX(keyspace->release_ms, watermark_ms);
     if (keyspace->ids)
         ids_release(keyspace->ids, keyspace->release_ms);
 }

@@ -72,7 +72,8 @@ uint32_t keyspace_apply(struct keyspace *keyspace, const struct event *const *ev
 void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t clock_ms);
 
 /* While it is held, nothing is released by the watermark: it leaves out a partition that has never
- * held an event, whose first ones may be older. */
+ * held an event, whose first ones may be older. When those come, the watermark that is told goes
+ * back; no time does, but nothing is released until it is there again. */
 void keyspace_hold(struct keyspace *keyspace, bool is_held);
 
 /* Fires and frees what is due, for at most `budget` keys. True if more is due. */

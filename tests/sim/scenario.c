@@ -232,15 +232,6 @@ static int64_t pause_ns(const struct scenario *scenario)
     return random_chance(50) ? 0 : (int64_t)random_below(3000) * NS_PER_US;
 }
 
-/* The first samples go to different partitions. */
-static void first_samples(const struct scenario *scenario, struct sample *samples, size_t count)
-{
-    size_t partitions = 1 + (size_t)random_below((uint64_t)scenario->partition_count);
-
-    for (size_t i = 0; i < count; i++)
-        samples[i].partition = i < partitions ? (int)i : samples[i].partition % (int)partitions;
-}
-
 static void logs_fill(struct scenario *scenario, size_t count)
 {
     struct sample *samples = calloc(count + 1, sizeof(*samples));
@@ -253,10 +244,6 @@ static void logs_fill(struct scenario *scenario, size_t count)
     random_samples(samples, count, scenario->partition_count);
     for (int i = 0; i < PARTITIONS_MAX; i++)
         lags_ns[i] = random_chance(60) ? 0 : (int64_t)random_below(300) * NS_PER_MS;
-    /* A shuffled partition that has been idle from the beginning does not count: what comes of its
-     * first event then depends on when that is. So it has one at once, or none ever. */
-    if (scenario->idles && !scenario->spec.aligned)
-        first_samples(scenario, samples, count);
     for (size_t i = 0; i < count; i++) {
         int partition = samples[i].partition;
         struct sim_record *record = log_append(&scenario->logs[partition]);
@@ -264,10 +251,6 @@ static void logs_fill(struct scenario *scenario, size_t count)
 
         now_ns += at_once ? 0 : pause_ns(scenario);
         record->arrives_ns = now_ns + (at_once ? 0 : lags_ns[partition]);
-        if (scenario->idles && scenario->logs[partition].count == 1) {
-            record->arrives_ns = 0;
-            spoiled = false;
-        }
         record->sample = samples[i];
         record->group = scenario->spec.aligned ? partition
                                                : (int)random_below((uint64_t)scenario->group_count);

@@ -435,7 +435,7 @@ static inline void oracle_advance(struct oracle *oracle, int64_t watermark_ms, i
     oracle->clock_ms = MAX(MAX(oracle->clock_ms, clock_ms), oracle->watermark_ms);
     oracle->release_ms = MAX(oracle->release_ms, oracle->clock_ms - lag_max_ms(oracle->spec));
     if (!oracle->is_held)
-        oracle->release_ms = MAX(oracle->release_ms, oracle->watermark_ms);
+        oracle->release_ms = MAX(oracle->release_ms, watermark_ms);
     fire_due(oracle);
     if (oracle->clock_ms > before_ms)
         fire_views(oracle, before_ms, oracle->clock_ms);
