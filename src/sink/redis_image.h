@@ -21,7 +21,8 @@ struct redis_write;
 #define REDIS_IMAGE_MAX (64u << 20) /* bytes; Redis takes up to 512 MB in one value */
 
 struct redis_part {
-    int64_t window_end_ms; /* of the newest row */
+    int64_t window_end_ms; /* of the row that is shown */
+    int64_t newest_end_ms; /* of the newest row, shown or (`unchanged: skip`) not */
     int64_t computed_at_ms;
     uint64_t dirty;  /* bit i: feature i is to be written, or deleted if it has no value */
     uint64_t absent; /* bit i: it is dirty, and Redis has no value of it */
@@ -46,7 +47,7 @@ struct redis_image {
     struct redis_part parts[];
 };
 
-_Static_assert(sizeof(struct redis_part) == 40, "state per key is counted in bytes");
+_Static_assert(sizeof(struct redis_part) == 48, "state per key is counted in bytes");
 _Static_assert(sizeof(struct redis_image) == 48, "state per key is counted in bytes");
 
 /* What the values of a row are in comparison with a part's. */

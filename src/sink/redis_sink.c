@@ -107,6 +107,7 @@ static bool take_values(struct redis_sink *sink, const struct row *row, void **s
                     .changed;
 
     if (!news) {
+        part->newest_end_ms = row->window_end_ms;
         counter_add(&sink->stats.rows_unchanged, 1);
         return false;
     }
@@ -118,7 +119,7 @@ static bool take_values(struct redis_sink *sink, const struct row *row, void **s
         redis_link_moved(link_of(sink, image), before, image);
     part = redis_image_part(image, number);
     counter_add(&sink->stats.rows_coalesced, part->unsent);
-    part->window_end_ms = row->window_end_ms;
+    part->window_end_ms = part->newest_end_ms = row->window_end_ms;
     part->computed_at_ms = sink->now_ms;
     part->unsent = sink->shared.plan->redis.metadata || part->dirty;
     return part->unsent;
@@ -128,7 +129,7 @@ static bool is_older(struct redis_image *image, const struct row *row)
 {
     const struct redis_part *part = redis_image_part(image, (uint16_t)row->view->number);
 
-    return part && row->window_end_ms < part->window_end_ms;
+    return part && row->window_end_ms < part->newest_end_ms;
 }
 
 void redis_sink_row(struct redis_sink *sink, const struct row *row, void **slot)

@@ -14,14 +14,16 @@ from .values import DecimalText
 def shown_row(view, rows):
     """The row that the store shows last, of one key's rows in order; None if it shows none."""
     shown = None
+    newest = None  # the end of the newest row, written or (with unchanged: skip) not
     for row in rows:
         if not row.reached or row.retracted:  # a withdrawn row shows what was there already
             continue
         if row.empty and view.when_empty == "keep":
             continue  # writes nothing, as though there were no such row
+        if shown is not None and row.end < newest:
+            continue  # an older window, fired again
+        newest = row.end
         if shown is not None:
-            if row.end < shown.end:
-                continue  # an older window, fired again
             if view.skip_unchanged and _looks_equal(view, row, shown):
                 continue  # not written again: window_end tells since when the values hold
         shown = row

@@ -200,12 +200,12 @@ static void learn(struct truth *truth, int view, const struct spec_row *row)
     char values[SPEC_VALUES];
 
     if (!row->online || (row->empty && sim.scenario.when_empty[view] == WHEN_EMPTY_KEEP) ||
-        (truth->known && row->end_ms < truth->window_end_ms))
+        (truth->known && row->end_ms < truth->newest_end_ms))
         return;
+    truth->newest_end_ms = row->end_ms;
     strcpy(values, row->values);
     if (row->empty && sim.scenario.when_empty[view] == WHEN_EMPTY_DELETE)
         values_none(values, sim.scenario.spec.views[view].features);
-    truth->newest_end_ms = MAX(truth->newest_end_ms, row->end_ms);
     if (truth->known && sim.scenario.skip_unchanged[view] && strcmp(values, truth->values) == 0)
         return;
     truth->known = true;

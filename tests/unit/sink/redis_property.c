@@ -38,6 +38,7 @@ struct truth {
     bool certain;      /* false: the core dropped the key since; only Redis may still know */
     char texts[3][60]; /* "" for no value is spelled "\1" */
     int64_t window_end_ms;
+    int64_t newest_end_ms; /* of the rows, shown or not, since one is shown */
     int64_t computed_at_ms;
     int64_t executed_ms; /* the highest window_end that Redis was told */
 };
@@ -297,8 +298,10 @@ static void learn(struct universe *u, int key, const struct row *row)
 
     if (row->empty && row->view->when_empty == WHEN_EMPTY_KEEP)
         return;
-    if (truth->certain && row->window_end_ms < truth->window_end_ms)
+    if (truth->certain && row->window_end_ms < truth->newest_end_ms)
         return;
+    if (truth->certain)
+        truth->newest_end_ms = row->window_end_ms;
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         spell(texts[i], deleted ? null_value() : row->values[i]);
         same &= strcmp(texts[i], truth->texts[i]) == 0;
@@ -306,7 +309,7 @@ static void learn(struct universe *u, int key, const struct row *row)
     if (same && row->view->skip_unchanged)
         return;
     memcpy(truth->texts, texts, sizeof(texts));
-    truth->window_end_ms = row->window_end_ms;
+    truth->window_end_ms = truth->newest_end_ms = row->window_end_ms;
     truth->computed_at_ms = wall_ms(u);
     truth->known = true;
     truth->certain = true;
@@ -343,13 +346,13 @@ static void emit_any(struct universe *u)
     int view = (int)dice(u, VIEW_COUNT);
     const struct truth *truth = &u->truths[key][view];
     struct row_value values[3];
-    int64_t window_end_ms = truth->window_end_ms + (int64_t)dice(u, 3) * 1000;
+    int64_t window_end_ms = truth->newest_end_ms + (int64_t)dice(u, 3) * 1000;
 
     any_values(u, view, values);
     if (truth->known && !truth->certain)
         values[0] = fresh_value(u, view);
     else if (truth->known && chance(u, 10))
-        window_end_ms = truth->window_end_ms - 500;
+        window_end_ms = truth->newest_end_ms - 500;
     emit(u, key, view, values, truth->certain && chance(u, 20), window_end_ms);
 }
 
@@ -484,7 +487,7 @@ static void begin(struct universe *u, uint64_t seed)
     u->now_ns = NS_PER_S;
     for (int key = 0; key < KEYS; key++) {
         for (int view = 0; view < VIEW_COUNT; view++)
-            u->truths[key][view].window_end_ms = 1000000;
+            u->truths[key][view].window_end_ms = u->truths[key][view].newest_end_ms = 1000000;
     }
     struct redis_sink_options options = {
         .plan = &u->world.plan,
@@ -539,7 +542,7 @@ static void settle(struct universe *u)
 
                 any_values(u, view, values);
                 values[0] = fresh_value(u, view);
-                emit(u, key, view, values, false, u->truths[key][view].window_end_ms + 1);
+                emit(u, key, view, values, false, u->truths[key][view].newest_end_ms + 1);
             }
         }
         drain(u);
