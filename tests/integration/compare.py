@@ -47,21 +47,22 @@ class RowJudge:
         """Of the lines of a file."""
         texts = {}
         for line in lines:
-            texts.setdefault(line.partition(_REVISION)[0], []).append(line)
-        same, fresh, places = {}, [], {}
-        for name, mine in texts.items():
-            if name in self.seen and self.seen[name][0] == mine:
-                same[name] = self.seen[name]
-            else:
-                places[name] = len(fresh)
-                fresh.extend(map(parse_row, mine))
-        problems = self.problems(fresh, {place for _, place in same.values()})
+            texts.setdefault(_name(line), []).append(line)
+        same = {
+            name: self.seen[name]
+            for name, mine in texts.items()
+            if name in self.seen and self.seen[name][0] == mine
+        }
+        fresh = [(_name(line), parse_row(line)) for line in lines if _name(line) not in same]
+        known = {place for _, place in same.values()}
+        problems = self.problems([row for _, row in fresh], known)
         self.seen = {}
         if not problems:
-            self.seen = same
-            for name, first in places.items():
-                row = fresh[first]
-                self.seen[name] = (texts[name], _window(self.views[row["view"]], row)[:PLACE])
+            places = {
+                name: (texts[name], _window(self.views[row["view"]], row)[:PLACE])
+                for name, row in fresh
+            }
+            self.seen = {**same, **places}
         return problems
 
     def problems(self, actual, known=()):
@@ -86,7 +87,9 @@ class RowJudge:
         _compare_revisions(ours, theirs, report)
 
 
-_REVISION = b',"revision":'  # what follows it is not the window's name
+def _name(line):
+    """The text that names a row's window: all that stands before the revision."""
+    return line.partition(b',"revision":')[0]
 
 
 def _by_window(views, rows_read, report):

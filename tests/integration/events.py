@@ -2,14 +2,20 @@
 
 `traffic()` reads a pipeline file and fills each of its topics with records that look like real ones
 and that seek out the edges of the definitions: event times on window boundaries and 1 ms beside
-them, users that pause and come back, partitions that fall silent, disorder within and beyond the
-bounds, and every kind of bad record. The same seed gives the same records.
+them, users that pause and come back, a user's events a session's gap apart, duplicates near and far, partitions
+that fall silent, disorder within and beyond the bounds, and every kind of bad record. The same seed
+gives the same records.
+
+What the interleaving of a shuffled source's partitions would decide is left out, as the reference
+cannot know it: duplicates are in one partition, and where there are session views, an event further
+behind its own partition's watermark than the allowed lateness is its user's only one.
 """
 
 import json
 import random
 import re
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate
@@ -33,7 +39,7 @@ DOMAINS = {
     "status": ["approved", "declined", "review"],
     "device": ["ios", "android", "web"],
 }
-POOL_SIZES = {"page": 40, "item_id": 90, "merchant": 70, "merchant_id": 70, "ip": 200}
+POOL_SIZES = {"page": 40, "item_id": 90, "sku": 900, "merchant": 70, "merchant_id": 70, "ip": 200}
 
 ODD_USERS = [
     "naïve ü", "用户7", "emoji 😀", 'quote " and \\ slash', "line\nbreak", "{user_id}", "a:b:c",
@@ -100,25 +106,69 @@ class _Producer:
         self.spec = spec
         self.rng = rng
         self.users = self._users()
+        self.known_users = set(self.users)
         self.pools = {
             field.name: _pool(field, literals.get(field.name, []), rng)
             for field in source.fields.values()
         }
-        self.longest = max((view.size for view in views), default=HOUR)
+        self.longest = max((view.size or view.gap for view in views), default=0) or HOUR
         self.one_time_users = 0
         self.last_time = START
+        # How far apart two events of a user are on the edge of what a view tells apart.
+        self.edges = [view.gap for view in views if view.kind == "session"]
+        self.edges += [view.state_ttl for view in views if view.kind == "lifetime"]
+        self.time_of = {}  # user → their newest event's time
+        self.recent = deque(maxlen=200)  # (user, id, time, partition): what may come twice
+        self.ids = 0
+        self.id = None  # of the event at hand
+        self.newest = {}  # partition → newest event time
+        # A session that may be closed or not: see the top of the file.
+        has_sessions = any(view.kind == "session" for view in views)
+        self.decided = has_sessions and not source.aligned
 
     def produce(self):
         partitions = {number: [] for number in range(self.spec.partitions)}
         silent = self._silent_from()
         for now in self._arrivals():
-            user = self._user(now)
-            number = self._partition(user)
+            user, number, time = self._next(now)
             if now >= silent.get(number, now + 1):
                 continue
             records = partitions[number]
-            records.append(self._record(len(records), user, now))
+            records.append(self._record(len(records), user, time, now, number))
         return partitions
+
+    def _next(self, now):
+        """Who, in which partition, and when; whose event it is again, if it is a duplicate."""
+        rng, dedup = self.rng, self.source.dedup
+        if dedup and self.recent and rng.random() < 0.1:
+            # Mostly of the last few, all of the time span apart now and then.
+            back = int(len(self.recent) ** rng.random())
+            user, self.id, time, number = self.recent[-back]
+            if rng.random() < 0.5:
+                apart = rng.choice((0, 0, 1, dedup.within, dedup.within + 1)) * rng.choice((-1, 1))
+                time = self._not_ahead(time + apart, now)
+            else:
+                time = self._event_time(user, now)
+            return self._decided(user, number, time)
+        user = self._user(now)
+        number = self._partition(user)
+        self.ids += 1
+        self.id = self.ids
+        if self.spec.keyed and self.recent and rng.random() < 0.01:
+            self.id = self.recent[-1][1]  # most likely another's: an id is one of a key
+        return self._decided(user, number, self._event_time(user, now))
+
+    def _decided(self, user, number, time):
+        source = self.source
+        latest = self.newest.get(number, 0) - source.out_of_orderness
+        earliest = latest - source.allowed_lateness + 1
+        if self.decided and time < earliest:
+            if self.rng.random() < 0.3:
+                self.ids += 1
+                self.id = self.ids
+                return self._new_user(), number, time
+            time = earliest
+        return user, number, time
 
     # When
 
@@ -141,9 +191,17 @@ class _Producer:
             for _ in range(count)
         }
 
-    def _event_time(self, now):
+    def _not_ahead(self, time, now):
+        return max(min(time, now + self.source.max_future), 0)
+
+    def _event_time(self, user, now):
         """The event's time: somewhat before it is sent, rarely long before or a little after."""
         rng, source = self.rng, self.source
+        if self.edges and user in self.time_of and rng.random() < 0.1:
+            time = self.time_of[user] + rng.choice((1, 1, -1)) * rng.choice(self.edges)
+            time += rng.choice((-1, 0, 0, 1))
+            if abs(time - now) <= source.out_of_orderness + source.allowed_lateness:
+                return self._not_ahead(time, now)
         orderly, allowed = source.out_of_orderness, source.allowed_lateness
         kind = rng.random()
         if kind < 0.60:
@@ -160,8 +218,9 @@ class _Producer:
             time = now + source.max_future  # as far ahead as is allowed
         else:
             time = self.last_time  # two events of one instant
-        if self.views and rng.random() < 0.12:
-            view = rng.choice(self.views)
+        views = [view for view in self.views if view.slide]
+        if views and rng.random() < 0.12:
+            view = rng.choice(views)
             boundary = (time - view.offset) // view.slide * view.slide + view.offset
             time = boundary + rng.choice((-1, 0, 0, 1))
         self.last_time = time
@@ -181,10 +240,8 @@ class _Producer:
 
     def _user(self, now):
         rng = self.rng
-        if rng.random() < 0.003:  # seen once and never again
-            self.one_time_users += 1
-            number = 10**6 + self.one_time_users
-            return str(number) if self._int_keys() else f"once_{number}"
+        if rng.random() < 0.003:
+            return self._new_user()
         # Each user is active for a part of the time: they go away, and many come back.
         phase = (now - START) * 8 // self.spec.span_ms
         for _ in range(10):
@@ -192,6 +249,12 @@ class _Producer:
             if zlib.crc32(b"%d/%d" % (rank, phase)) % 100 < 60:
                 break
         return self.users[rank]
+
+    def _new_user(self):
+        """Seen once and never again."""
+        self.one_time_users += 1
+        number = 10**6 + self.one_time_users
+        return str(number) if self._int_keys() else f"once_{number}"
 
     def _int_keys(self):
         return self.source.fields[self.source.entity].kind == "int64"
@@ -204,14 +267,17 @@ class _Producer:
 
     # What
 
-    def _record(self, offset, user, now):
+    def _record(self, offset, user, time, now, number):
         rng = self.rng
-        time = self._event_time(now)
         timestamp = None if rng.random() < 0.02 else max(now, time - self.source.max_future)
         if rng.random() < self.spec.bad:
             value, timestamp = self._bad_value(user, time, now, timestamp)
         else:
             value = self._value(user, time)
+            self.newest[number] = max(time, self.newest.get(number, 0))
+            if user in self.known_users:
+                self.time_of[user] = max(time, self.time_of.get(user, 0))
+                self.recent.append((user, self.id, time, number))
         key = user.encode() if rng.random() < 0.98 else None
         return Record(offset, timestamp, key, value)
 
@@ -238,6 +304,8 @@ class _Producer:
 
     def _field_value(self, field, time):
         pool = self.pools[field.name]
+        if self.source.dedup and field.name == self.source.dedup.field:
+            return Raw(self.id) if field.kind == "int64" else f"{field.name}_{self.id}"
         if field.kind == "timestamp":
             instant = time - self.rng.randint(0, HOUR)
             return Raw(instant) if self.rng.random() < 0.5 else _iso_8601(instant, self.rng)

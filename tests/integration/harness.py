@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 import compare
-from engine import Engine, admin_address, read_rows
+from engine import Engine, admin_address, command, read_rows
 from process import Failure, wait_until
 from redis_server import RedisServer
 from reference.pipeline import read_pipeline
@@ -100,12 +100,12 @@ class Lab:
         document.update(sections)
         return dump(document)
 
-    def fill(self, text, records, timestamp_type="CreateTime"):
+    def fill(self, text, records, timestamp_type="CreateTime", batch=10_000):
         """Create the topics that a pipeline reads and send them {topic: {partition: [Record]}}."""
         for spec in load(text)["sources"].values():
             topic = spec["topic"]
             self.broker.create_topic(topic, len(records[topic]), timestamp_type)
-            self.broker.produce(topic, records[topic])
+            self.broker.produce(topic, records[topic], batch)
 
     def job(self, text, shards=1, redis=True, create_topics=True):
         """A job of its own for a pipeline: files, consumer group, Redis, late and dead-letter
@@ -195,6 +195,16 @@ class Lab:
             wait_until(equal, seconds, "Redis shows what it must", every=0.3)
         except Failure as failure:
             raise Failure("\n".join([str(failure), *problems, engine.messages()])) from None
+
+
+def accepts(lab, text):
+    """Does the engine take this pipeline file?"""
+    path = lab.folder / "accepts.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = load(text)
+    document["redis"]["url"] = "redis://localhost:6379"
+    path.write_text(dump(document))
+    return command(lab.program, "check", path)[0] == 0
 
 
 def require(condition, message):

@@ -189,10 +189,12 @@ class Broker:
 
     # Records
 
-    def produce(self, topic, partitions):
-        """{partition: [Record]} in the order given. Their offsets must be those they will get."""
+    def produce(self, topic, partitions, batch=10_000):
+        """{partition: [Record]} in the order given, at most `batch` at a time. Their offsets must
+        be those they will get."""
         before = self.end_offsets(topic)
-        producer = Producer(self._client(**{"enable.idempotence": True, "linger.ms": 20}))
+        properties = {"enable.idempotence": True, "linger.ms": 20, "batch.num.messages": batch}
+        producer = Producer(self._client(**properties))
         for number, records in partitions.items():
             for place, record in enumerate(records):
                 if record.offset != before[number] + place:

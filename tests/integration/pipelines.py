@@ -1,17 +1,22 @@
 """Random pipeline files: small, valid, and of all the kinds that the reference can judge.
 
-Two restrictions keep what is expected well defined. Where a row depends on whether values have
+Some restrictions keep what is expected well defined. Where a row depends on whether values have
 *changed* (on_update expiry, `unchanged: skip`), a value that the engine may miss by a tolerance
-must not be the only one that tells. And shuffled on_update views do not `keep`: which values were
-the last before a key went quiet depends on how its partitions interleave.
+must not be the only one that tells. Shuffled on_update views do not `keep`: which values were
+the last before a key went quiet depends on how its partitions interleave; so does when a lifetime
+state begins anew, so that of a shuffled one never does. A short `state.ttl` stands alone: with it
+the engine may forget what it has shown, and the ids that it has seen, when all windows are over.
 """
 
 import json
 
 from events import DOMAINS, START
 from harness import dump, load
+from reference.pipeline import duration_ms
 
 _SLIDES_MS = (1000, 2000, 5000, 10_000, 60_000)
+_GAPS_MS = (500, 5000, 30_000, 300_000)
+_LENGTHS = ("tumbling", "sliding", "session")
 _NUMERIC = ("int64", "double", "decimal")
 
 # Fields that a source may declare beside its entity: name → type.
@@ -19,6 +24,8 @@ _FIELDS = {
     "event_type": "string",
     "page": "string",
     "item_id": "string",
+    "sku": "string",
+    "category": "string",
     "country": "string",
     "quantity": "int64",
     "price": "double",
@@ -28,6 +35,10 @@ _FIELDS = {
     "success": "bool",
     "ordered_at": "timestamp",
 }
+_IDS = {"event_id": "string", "sequence": "int64"}  # that deduplication goes by
+
+# Fields with too many values for an exact distinct, histogram or top.
+_WIDE = ("item_id", "sku", "ordered_at", *_IDS)
 
 
 def random_pipeline(rng, partitioning):
@@ -42,20 +53,53 @@ def random_pipeline(rng, partitioning):
     if rng.random() < 0.2:
         document["redis"]["metadata"] = False
     entity_type = "int64" if rng.random() < 0.15 else "string"
+    # With a short state.ttl the engine may forget what it has shown and what it has seen.
+    forgetful = partitioning == "aligned" and rng.random() < 0.15
     for number in range(rng.choice((1, 1, 2))):
         name = f"source{number}"
         source = _source(rng, name, entity_type, partitioning)
+        if forgetful:
+            source.pop("dedup", None)
         document["sources"][name] = source
         for place in range(rng.randint(2, 4)):
             view = f"v{number}{place}"
-            document["views"][view] = _view(rng, view, name, source)
+            window = "lifetime" if forgetful and place == 0 else _window(rng)
+            document["views"][view] = _view(rng, view, name, source, window)
+            if forgetful:
+                document["views"][view].pop("unchanged", None)
+    if forgetful:
+        document["state"] = {"ttl": _short_ttl(rng, document)}
+    elif partitioning == "shuffle":
+        document["state"] = {"ttl": "100h"}
     return dump(document)
+
+
+def _short_ttl(rng, document):
+    """One that lets lifetime states begin anew, yet is longer than any event of the traffic is
+    late: a state that begins anew is then a newer one."""
+    longest = max(map(_length_ms, document["views"].values())) or 60_000
+    late = max(map(_lateness_ms, document["sources"].values()))
+    return f"{late + int(longest * rng.uniform(2, 4))}ms"
+
+
+def _length_ms(view):
+    window = view["window"]
+    if window == "lifetime":
+        return 0
+    return duration_ms(next(window[kind] for kind in window if kind in _LENGTHS))
+
+
+def _lateness_ms(source):
+    return duration_ms(source["out_of_orderness"]) + duration_ms(source["allowed_lateness"])
 
 
 def _source(rng, name, entity_type, partitioning):
     fields = {"user_id": entity_type}
     for field in sorted(rng.sample(sorted(_FIELDS), rng.randint(3, len(_FIELDS)))):
         fields[field] = _field(rng, field, _FIELDS[field])
+    id_field = rng.choice((None, None, *_IDS))
+    if id_field:
+        fields[id_field] = {"type": _IDS[id_field], "optional": rng.random() < 0.5}
     names = list(fields)
     rng.shuffle(names)  # the order of declaration is that of the checks
     time_unit = rng.choice(("ms", "s", "us", "iso8601"))
@@ -71,6 +115,9 @@ def _source(rng, name, entity_type, partitioning):
         "late_topic": f"{name}_late",
         "dead_letter_topic": f"{name}_dlq",
     }
+    if id_field and rng.random() < 0.9:
+        within = rng.choice(("1ms", "5s", "1m", "10m", "1h"))
+        source["dedup"] = {"field": id_field, "within": within}
     if rng.random() < 0.5:
         source["max_future"] = rng.choice(("0s", "10s", "1h"))
     return source
@@ -143,17 +190,18 @@ def _condition(rng, name, kind):
 # Views
 
 
-def _view(rng, name, source_name, source):
+def _view(rng, name, source_name, source, window):
     filters = {field: spec for field, spec in source["fields"].items() if field != "user_id"}
-    on_update = rng.random() < 0.4
+    on_update = window == "lifetime" or rng.random() < 0.4
     skip = rng.random() < 0.25
-    view = {"source": source_name, "window": _window(rng)}
+    view = {"source": source_name, "window": window}
     if on_update or rng.random() < 0.3:
         view["emit"] = "on_update" if on_update else "on_close"
     if rng.random() < 0.4:
         view["where"] = _where(rng, filters)
     view["features"] = _features(rng, name, filters, exact_only=skip, tell_changes=on_update)
-    if rng.random() < 0.6:
+    has_empty_rows = window != "lifetime" and (on_update or "session" not in window)
+    if has_empty_rows and rng.random() < 0.6:
         choices = ["zero", "keep", "delete"]
         if on_update and source["partitioning"] == "shuffle":
             choices.remove("keep")
@@ -165,7 +213,12 @@ def _view(rng, name, source_name, source):
 
 def _window(rng):
     slide = rng.choice(_SLIDES_MS)
-    if rng.random() < 0.35:
+    kind = rng.random()
+    if kind < 0.2:
+        return {"session": f"{rng.choice(_GAPS_MS)}ms"}
+    if kind < 0.3:
+        return "lifetime"
+    if kind < 0.55:
         window = {"tumbling": f"{slide * rng.randint(1, 30)}ms"}
     else:
         panes = rng.choice((1, 2, 3, 5, 6, 12, 60))
@@ -196,29 +249,62 @@ def _feature(rng, fields, exact_only):
     ordered = numeric + [name for name in fields if _type_of(fields[name]) == "timestamp"]
     # The text of a double as a map key is a matter of taste, so none is.
     named = [name for name in fields if _type_of(fields[name]) != "double"]
+    summed = numeric
     if exact_only:
-        numeric = [name for name in numeric if _type_of(fields[name]) != "double"]
-        named = [name for name in named if name not in ("item_id", "ordered_at")]  # too many
-    choices = [("count", list(fields)), ("distinct", named), ("histogram", named)]
-    choices += [("sum", numeric), ("min", ordered), ("max", ordered)]
+        summed = [name for name in numeric if _type_of(fields[name]) != "double"]
+        named = [name for name in named if name not in _WIDE]
+    subjects = {
+        "count": list(fields),
+        "sum": summed,
+        "min": ordered,
+        "max": ordered,
+        "first": list(fields),
+        "last": list(fields),
+        "list": list(fields),
+        "distinct": named,
+        "histogram": named,
+        "top": named,
+        "since_previous": [True],
+    }
     if not exact_only:
-        choices.append(("mean", numeric))
-    aggregate, subjects = rng.choice([choice for choice in choices if choice[1]])
-    if aggregate == "count" and rng.random() < 0.5:
+        subjects.update({name: numeric for name in ("mean", "variance", "stddev", "quantile")})
+    aggregate = rng.choice([name for name, choices in subjects.items() if choices])
+    if aggregate == "count" and rng.random() < 0.3:
         return {"count": True}
-    feature = {aggregate: rng.choice(subjects)}
-    if aggregate == "histogram" and not exact_only and rng.random() < 0.3:
-        feature["limit"] = rng.choice((1, 3, 8))
-    return feature
+    if aggregate == "top" and rng.random() < 0.4:
+        subjects["top"] = [name for name in named if name in _WIDE] or named
+    return {
+        aggregate: rng.choice(subjects[aggregate]),
+        **_options(rng, aggregate, exact_only),
+    }
+
+
+def _options(rng, aggregate, exact_only):
+    if aggregate == "quantile":
+        return {"q": rng.choice((0, 0.01, 0.25, 0.29, 0.5, 0.9, 0.95, 0.99, 1))}
+    if rng.random() < 0.5:
+        return {}
+    if aggregate in ("first", "last"):
+        return {"n": rng.choice((1, 2, 3, 20, 1000))}
+    if aggregate == "top":
+        return {"n": rng.choice((1, 2, 3, 20, 256))}
+    if aggregate == "list":
+        return {"limit": rng.choice((1, 2, 7, 100))}
+    if aggregate in ("variance", "stddev"):
+        return {"sample": rng.random() < 0.8}
+    if aggregate == "histogram" and not exact_only:
+        return {"limit": rng.choice((1, 3, 8))}
+    return {}
+
+
+_VAGUE = ("mean", "variance", "stddev", "quantile", "distinct", "histogram", "top")
 
 
 def _is_vague(feature, fields):
     """May the engine's value miss the reference's?"""
-    if "mean" in feature or "limit" in feature:
-        return True
     if "sum" in feature:
         return _type_of(fields[feature["sum"]]) == "double"
-    return "distinct" in feature or "histogram" in feature
+    return any(name in feature for name in _VAGUE)
 
 
 def summary(text):

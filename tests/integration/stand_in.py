@@ -204,7 +204,7 @@ class StandIn:
         pipe = self.redis.pipeline(transaction=False)
         for key, fields in self.result.redis.items():
             pipe.delete(key)
-            pipe.hset(key, mapping={name: as_text(value) for name, value in fields.items()})
+            pipe.hset(key, mapping={name: as_text(_cut(value)) for name, value in fields.items()})
             for view in self.result.pipeline.views:
                 if f"{view.name}.window_end" in fields:
                     pipe.hset(key, f"{view.name}.computed_at", int(time.time() * 1000))
@@ -288,25 +288,22 @@ def _metrics(engine):
 
 def json_text(row):
     """A row as one line, its names in the order in which they stand."""
-    features = {
-        name: _cut(value) if isinstance(value, Histogram) else value
-        for name, value in row["features"].items()
-    }
     texts = {name: as_json(value) for name, value in row.items() if name != "features"}
-    texts["features"] = _object({name: as_json(value) for name, value in features.items()})
-    return _object(texts)
+    features = {name: as_json(_cut(value)) for name, value in row["features"].items()}
+    return _object({**texts, "features": _object(features)})
 
 
 def _object(texts):
     return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
 
 
-def _cut(histogram):
-    """A histogram over its limit, as an engine may show it."""
-    first = sorted(histogram.counts)[: histogram.limit]
-    own = {value: histogram.counts[value] for value in first}
-    rest = sum(histogram.counts.values()) - sum(own.values())
-    return dict(sorted({**own, "__other__": rest}.items()))
+def _cut(value):
+    """A histogram over its limit as an engine may show it; everything else as it is."""
+    if not isinstance(value, Histogram):
+        return value
+    first = sorted(value.counts)[: value.limit]
+    own = {name: value.counts[name] for name in first}
+    return {**own, "__other__": sum(value.counts.values()) - sum(own.values())}
 
 
 # Faults: each takes a result and spoils it.

@@ -160,14 +160,14 @@ def _row_of_slice(view, key, end, history, clock, bounded):
 def _rows_of_window(view, key, end, mine, before, clock, bounded):
     """The rows of the window ending at `end`: `mine` entered it, `before` the one before it."""
 
-    def row(revision, instant, arrivals, reached=True):
+    def row(revision, instant, reached=True):
         return Row(
             key=key,
             start=end - view.size,
             end=end,
             revision=revision,
-            empty=not arrivals,
-            values=evaluate(view, [arrival.held for arrival in arrivals]),
+            empty=not history.order,
+            values=history.values(),
             instant=instant,
             reached=reached,
         )
@@ -177,25 +177,28 @@ def _rows_of_window(view, key, end, mine, before, clock, bounded):
         # End of a bounded run: every window that holds an event fires; no empty row beyond the
         # last watermark.
         if mine and bounded:
-            yield row(0, clock.end, mine, reached=False)
+            history = History(view, [arrival.held for arrival in mine])
+            yield row(0, clock.end, reached=False)
         return
 
     revision = 0
     on_time = [arrival for arrival in mine if arrival.instant <= fires]
+    history = History(view, [arrival.held for arrival in on_time])
     if on_time:
-        yield row(revision, fires, on_time)
+        yield row(revision, fires)
         revision += 1
     elif before:
         # The first window without an event, after one with: an empty row when the watermark is at
         # its end and the one before it holds an event, unless an event has entered it by then.
         instant = max(fires, before[0].instant)
         if not mine or mine[0].instant > instant:
-            yield row(revision, instant, ())
+            yield row(revision, instant)
             revision += 1
 
     # Again for each allowed late event that enters it after that.
-    for count in range(len(on_time) + 1, len(mine) + 1):
-        yield row(revision, mine[count - 1].instant, mine[:count])
+    for arrival in mine[len(on_time) :]:
+        history.insert(arrival.held)
+        yield row(revision, arrival.instant)
         revision += 1
 
 
@@ -204,6 +207,7 @@ def _rows_of_window(view, key, end, mine, before, clock, bounded):
 
 def _on_close_session(view, key, arrivals, clock, bounded):
     sessions = Sessions(view)
+    histories = {}  # session → History
     fired = {}  # session → its last row
 
     def row(session, instant, reached=True):
@@ -214,7 +218,7 @@ def _on_close_session(view, key, arrivals, clock, bounded):
             end=session.end,
             revision=previous.revision + 1 if previous else 0,
             empty=False,
-            values=evaluate(view, session.held),
+            values=histories[session].values(),
             instant=instant,
             reached=reached,
         )
@@ -229,7 +233,7 @@ def _on_close_session(view, key, arrivals, clock, bounded):
     for arrival in arrivals:
         watermark = clock.before(arrival.instant)
         yield from fire(watermark)
-        session, merged = sessions.add(arrival.held, arrival.watermark)
+        session, merged = _take_in(view, sessions, histories, arrival)
         if session not in merged:  # its bounds are new: what fired with the old ones is withdrawn
             for old in filter(fired.get, merged):
                 yield _withdrawn(fired.pop(old), arrival.instant)
@@ -241,6 +245,19 @@ def _on_close_session(view, key, arrivals, clock, bounded):
         for session in sessions.all:
             if session not in fired:
                 yield row(session, clock.end, reached=False)
+
+
+def _take_in(view, sessions, histories, arrival):
+    """What Sessions.add returns; `histories` follows."""
+    session, merged = sessions.add(arrival.held, arrival.watermark)
+    before = [histories.pop(old) for old in merged]
+    if len(before) == 1:
+        (history,) = before
+        history.insert(arrival.held)
+    else:
+        history = History(view, session.held)
+    histories[session] = history
+    return session, merged
 
 
 def _withdrawn(row, instant):
@@ -375,15 +392,7 @@ class _OpenSession(_Shown):
         self.ran_out = NEVER  # the end of the last session that the clock has reached
 
     def take(self, arrival, watermark):
-        session, merged = self.sessions.add(arrival.held, arrival.watermark)
-        if len(merged) == 1:
-            history = self.histories.pop(merged[0])
-            history.insert(arrival.held)
-        else:
-            for old in merged:
-                del self.histories[old]
-            history = History(self.view, session.held)
-        self.histories[session] = history
+        session, _ = _take_in(self.view, self.sessions, self.histories, arrival)
         return session
 
     def add(self, arrival, watermark):
