@@ -45,15 +45,19 @@ class RowJudge:
 
     def problems_of_lines(self, lines):
         """Of the lines of a file."""
+        names = list(map(_name, lines))
         texts = {}
-        for line in lines:
-            texts.setdefault(_name(line), []).append(line)
+        for name, line in zip(names, lines):
+            texts.setdefault(name, []).append(line)
+        seen = self.seen
         same = {
-            name: self.seen[name]
+            name: seen[name]
             for name, mine in texts.items()
-            if name in self.seen and self.seen[name][0] == mine
+            if name in seen and seen[name][0] == mine
         }
-        fresh = [(_name(line), parse_row(line)) for line in lines if _name(line) not in same]
+        fresh = [
+            (name, parse_row(line)) for name, line in zip(names, lines) if name not in same
+        ]
         known = {place for _, place in same.values()}
         problems = self.problems([row for _, row in fresh], known)
         self.seen = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 import compare
-from engine import Engine, admin_address, command, read_rows
+from engine import Engine, admin_address, read_rows
 from process import Failure, wait_until
 from redis_server import RedisServer
 from reference.pipeline import read_pipeline
@@ -195,16 +195,6 @@ class Lab:
             wait_until(equal, seconds, "Redis shows what it must", every=0.3)
         except Failure as failure:
             raise Failure("\n".join([str(failure), *problems, engine.messages()])) from None
-
-
-def accepts(lab, text):
-    """Does the engine take this pipeline file?"""
-    path = lab.folder / "accepts.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    document = load(text)
-    document["redis"]["url"] = "redis://localhost:6379"
-    path.write_text(dump(document))
-    return command(lab.program, "check", path)[0] == 0
 
 
 def require(condition, message):

@@ -9,7 +9,7 @@ from collections import Counter
 
 from engine import read_lines
 from events import HOUR, Traffic, traffic
-from harness import accepts, dump, load, require, test
+from harness import dump, load, require, test
 from reference import compute
 
 # Each kind of window and of row, deduplication, conditions, and features of all sorts.
@@ -103,8 +103,6 @@ def _run(lab, partitioning):
         document = load(_PIPELINE)
         document["views"] = {name: views[name] for name in views if name in names}
         text = lab.pipeline(dump(document), partitioning, state={"ttl": "100h"})
-        if not accepts(lab, text):  # until the engine has all of it
-            return
         text = text.replace(f"{lab.prefix}.events", f"{lab.prefix}.events.{number}")
         _run_all(lab, text, partitioning)
 
