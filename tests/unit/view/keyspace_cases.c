@@ -453,6 +453,25 @@ static void a_window_of_very_many_slides_holds_what_it_should(void **state)
     end();
 }
 
+/* What no window needs goes when the last one has closed, and does not wait for the key's ttl. */
+static void spans_go_with_their_panes(void **state)
+{
+    struct spec spec = spec_of((struct view_spec){.size_ms = 4096, .slide_ms = 1});
+
+    (void)state;
+    spec.ttl_ms = 100000;
+    for (int64_t time_ms = 0; time_ms < 2048; time_ms += 97) {
+        begin(&spec);
+        event(time_ms);
+        advance(time_ms + 4096 + 19, time_ms + 4096 + 19);
+        assert_true(keyspace_view_bytes(bench.keyspace, 0) > 0);
+        advance(time_ms + 4096 + 20, time_ms + 4096 + 20);
+        assert_int_equal(keyspace_keys(bench.keyspace), 1);
+        assert_int_equal(keyspace_view_bytes(bench.keyspace, 0), 0);
+        end();
+    }
+}
+
 /* Rows name the event that caused them, if one did. */
 static int64_t last_record_ms;
 static int64_t last_fetched_ns;
@@ -619,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_bounded_run_ends_with_the_windows_that_hold_an_event),
         cmocka_unit_test(updates_run_out_at_the_end_of_a_bounded_run),
         cmocka_unit_test(a_window_of_very_many_slides_holds_what_it_should),
+        cmocka_unit_test(spans_go_with_their_panes),
         cmocka_unit_test(rows_name_the_event_that_caused_them),
         cmocka_unit_test(an_output_that_is_full_stops_the_batch),
         cmocka_unit_test(smaller_times_are_ignored),
