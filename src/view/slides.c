@@ -258,6 +258,9 @@ void slides_release(struct keyspace *keyspace, struct key_head *key, uint32_t nu
             panes_drop(&paneset->layout, &panes[level], count);
         kept = floor_div(kept, SPAN);
     }
+    /* The spans over the edge go with the last pane: nobody looks at a key without panes again. */
+    for (uint32_t level = 1; panes->count == 0 && level <= paneset->levels; level++)
+        panes_drop(&paneset->layout, &panes[level], panes[level].count);
 }
 
 int64_t slides_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
