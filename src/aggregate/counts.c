@@ -221,6 +221,36 @@ static void cells_swap(uint64_t *a, uint64_t *b)
     *b = cell;
 }
 
+static int entries_by_frequency(const void *a, const void *b, void *intern)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    if (count_in(left) != count_in(right))
+        return count_in(left) > count_in(right) ? -1 : 1;
+    return slice_compare(intern_text(intern, number_in(left)),
+                         intern_text(intern, number_in(right)));
+}
+
+/* The table is none afterwards. */
+static void take_entries(uint64_t *cell, struct table *table, uint32_t limit,
+                         struct cell_memory *memory)
+{
+    uint64_t *entries = table->entries;
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; i < table->cap; i++) {
+        if (entries[i] && find_entry(cell, number_in(entries[i])))
+            take_entry(cell, entries[i], limit, memory);
+        else if (entries[i])
+            entries[len++] = entries[i];
+    }
+    if (len > limit - MIN(counts_len(*cell), limit))
+        qsort_r(entries, len, sizeof(*entries), entries_by_frequency, memory->intern);
+    for (uint32_t i = 0; i < len; i++)
+        take_entry(cell, entries[i], limit, memory);
+}
+
 void counts_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_memory *memory)
 {
     if (!*into || counts_len(*from) > counts_len(*into))
@@ -230,10 +260,7 @@ void counts_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_me
     } else if (*from) {
         struct table *table = table_in(*from);
 
-        for (uint32_t i = 0; i < table->cap; i++) {
-            if (table->entries[i])
-                take_entry(into, table->entries[i], limit, memory);
-        }
+        take_entries(into, table, limit, memory);
         if (table->rest)
             counts_add_rest(into, table->rest, memory);
         table_free(table, memory);

@@ -32,7 +32,9 @@ void counts_subtract(uint64_t *cell, uint64_t amount, struct cell_memory *memory
 /* The counts, in any order, to `ret_counts`, which has room for counts_len of them. */
 void counts_list(uint64_t cell, uint64_t *ret_counts);
 
-/* Moves all of `from` into `into`; new values beyond `limit` entries, into the rest. */
+/* Moves all of `from` into `into`; new values beyond `limit` entries, into the rest. Of new ones
+ * the most frequent get what entries are left (of equal ones those of smaller text), so that the
+ * values alone decide, not their numbers. */
 void counts_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_memory *memory);
 
 void counts_done(uint64_t *cell, struct cell_memory *memory);

@@ -33,6 +33,12 @@ static struct hll *sketch_in(uint64_t cell)
     return (struct hll *)(uintptr_t)(cell & ~TAGS);
 }
 
+/* All bits of a hash but the lowest may be anything, TAG_SKETCH too. */
+static bool is_sketch(uint64_t cell)
+{
+    return (cell & (TAG_HASH | TAG_SKETCH)) == TAG_SKETCH;
+}
+
 static bool set_has(const struct hash_set *set, uint64_t hash)
 {
     for (uint32_t i = 0; i < set->len; i++) {
@@ -124,7 +130,7 @@ static void cells_swap(uint64_t *a, uint64_t *b)
 
 void distinct_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory)
 {
-    if (*into == 0 || *from & TAG_SKETCH)
+    if (*into == 0 || is_sketch(*from))
         cells_swap(into, from); /* so a sketch is `into`, if there is one */
     if (*from & TAG_HASH) {
         distinct_add(into, *from, memory);
