@@ -460,14 +460,14 @@ static void corrupt(struct buf *bytes)
 /* Refused with nothing left, or a pane like any other, that is saved as it came. */
 static void check_any_bytes(struct slice bytes)
 {
-    const struct arena *arena = &loaded.cells_bench.arena;
-    size_t used_before = arena_used_bytes((struct arena *)arena);
+    struct arena *arena = &loaded.cells_bench.arena;
+    size_t used_before = arena_used_bytes(arena);
     struct manner manner = random_manner();
     uint64_t saturated = 0;
     size_t left;
     int rc = load_copy(&loaded, bytes, 0, &left);
 
-    ENSURE(arena_used_bytes((struct arena *)arena) <=
+    ENSURE(arena_used_bytes(arena) <=
            used_before + 4096u * loaded.paneset.cell_count + 40 * bytes.len);
     if (rc) {
         ENSURE_INT(rc, -EBADMSG);
