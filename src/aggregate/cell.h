@@ -1,7 +1,7 @@
 /* cell - the state of one aggregate in one pane, and the one place that knows all its kinds.
  *
  * Cells lie in their pane's bytes at plan_cell.offset, aligned to 8, all zero when empty. A new
- * kind: a row in plan/kinds.h, its cases in cell.c and evaluate.c. */
+ * kind: a row in plan/kinds.h, its cases in cell.c, codec.c and evaluate.c. */
 #ifndef FRESHET_AGGREGATE_CELL_H
 #define FRESHET_AGGREGATE_CELL_H
 

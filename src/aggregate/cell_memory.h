@@ -4,6 +4,10 @@
 
 #include "aggregate/intern.h"
 
+/* What a saved cell may say that it has seen: more than a million a second for four years. Bounds
+ * 128-bit sums: those of all panes of a window stay below 2^127. */
+#define CELL_EVENTS_MAX (UINT64_C(1) << 47)
+
 struct cell_memory {
     struct arena *arena;
     struct intern *intern;

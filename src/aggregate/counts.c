@@ -1,12 +1,17 @@
 #include "aggregate/counts.h"
 
-#include "base/check.h"
+#include <errno.h>
+
+#include "aggregate/value.h"
+#include "base/hash.h"
+#include "base/pack.h"
 
 #define ENTRY_BIT       (UINT64_C(1) << 63)
 #define COUNT_BITS      36
 #define COUNT_MAX       ((UINT64_C(1) << COUNT_BITS) - 1)
 #define TABLE_CAP_FIRST 4
 #define SUM_CAP_FIRST   64
+#define SORTED_FEW      64
 
 struct table {
     uint32_t len;
@@ -221,6 +226,36 @@ static void cells_swap(uint64_t *a, uint64_t *b)
     *b = cell;
 }
 
+static int entries_by_frequency(const void *a, const void *b, void *intern)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+
+    if (count_in(left) != count_in(right))
+        return count_in(left) > count_in(right) ? -1 : 1;
+    return slice_compare(intern_text(intern, number_in(left)),
+                         intern_text(intern, number_in(right)));
+}
+
+/* The table is none afterwards. */
+static void take_entries(uint64_t *cell, struct table *table, uint32_t limit,
+                         struct cell_memory *memory)
+{
+    uint64_t *entries = table->entries;
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; i < table->cap; i++) {
+        if (entries[i] && find_entry(cell, number_in(entries[i])))
+            take_entry(cell, entries[i], limit, memory);
+        else if (entries[i])
+            entries[len++] = entries[i];
+    }
+    if (len > limit - MIN(counts_len(*cell), limit))
+        qsort_r(entries, len, sizeof(*entries), entries_by_frequency, memory->intern);
+    for (uint32_t i = 0; i < len; i++)
+        take_entry(cell, entries[i], limit, memory);
+}
+
 void counts_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_memory *memory)
 {
     if (!*into || counts_len(*from) > counts_len(*into))
@@ -230,10 +265,7 @@ void counts_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_me
     } else if (*from) {
         struct table *table = table_in(*from);
 
-        for (uint32_t i = 0; i < table->cap; i++) {
-            if (table->entries[i])
-                take_entry(into, table->entries[i], limit, memory);
-        }
+        take_entries(into, table, limit, memory);
         if (table->rest)
             counts_add_rest(into, table->rest, memory);
         table_free(table, memory);
@@ -255,6 +287,92 @@ void counts_done(uint64_t *cell, struct cell_memory *memory)
         table_free(table, memory);
     }
     *cell = 0;
+}
+
+static int entries_by_text(const void *a, const void *b, void *intern)
+{
+    return slice_compare(intern_text(intern, number_in(*(const uint64_t *)a)),
+                         intern_text(intern, number_in(*(const uint64_t *)b)));
+}
+
+static void entries_save(const uint64_t *entries, uint32_t len, const struct intern *intern,
+                         struct buf *out)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        pack_text(out, intern_text(intern, number_in(entries[i])));
+        pack_uint(out, count_in(entries[i]));
+    }
+}
+
+static void table_save(const struct table *table, const struct intern *intern, struct buf *out)
+{
+    uint64_t few[SORTED_FEW];
+    uint64_t *entries = few;
+    uint32_t len = 0;
+
+    if (table->len > SORTED_FEW) {
+        entries = malloc(table->len * sizeof(*entries));
+        CHECK(entries);
+    }
+    for (uint32_t i = 0; i < table->cap; i++) {
+        if (table->entries[i])
+            entries[len++] = table->entries[i];
+    }
+    qsort_r(entries, len, sizeof(*entries), entries_by_text, (void *)intern);
+    pack_uint(out, table->rest);
+    entries_save(entries, len, intern, out);
+    if (entries != few)
+        free(entries);
+}
+
+void counts_save(uint64_t cell, const struct intern *intern, struct buf *out)
+{
+    if (is_entry(cell)) {
+        pack_uint(out, 0);
+        entries_save(&cell, 1, intern, out);
+    } else if (cell && (table_in(cell)->len > 0 || table_in(cell)->rest > 0)) {
+        table_save(table_in(cell), intern, out);
+    }
+}
+
+/* `before`: the value before it, or SLICE_NONE. */
+static int entry_load(uint64_t *cell, const struct plan_field *field, struct slice *before,
+                      uint64_t *rest, struct slice *from, struct cell_memory *memory)
+{
+    struct slice value;
+    uint64_t count;
+
+    if (unpack_text(from, &value) || unpack_uint(from, &count) || count == 0 || count > COUNT_MAX)
+        return -EBADMSG;
+    if (value.len > UINT32_MAX || (before->data && slice_compare(*before, value) >= 0) ||
+        !value_text_is_canonical(field->type, field->scale, value))
+        return -EBADMSG;
+
+    uint32_t number = intern_take(memory->intern, value, hash64(value));
+    if (number == INTERN_NONE)
+        *rest += count;
+    else
+        put_entry(cell, entry_of(number, count), memory);
+    *before = value;
+    return 0;
+}
+
+int counts_load(uint64_t *cell, const struct plan_field *field, uint32_t limit, uint64_t rest_max,
+                struct slice from, struct cell_memory *memory)
+{
+    struct slice before = SLICE_NONE;
+    uint64_t rest;
+    int rc = unpack_uint(&from, &rest);
+
+    if (rc || rest > rest_max || (rest == 0 && from.len == 0))
+        return -EBADMSG;
+    for (uint32_t len = 0; from.len > 0 && rc == 0; len++)
+        rc = len < limit ? entry_load(cell, field, &before, &rest, &from, memory) : -EBADMSG;
+    if (rc)
+        counts_done(cell, memory);
+    else if (rest > 0 && rest_max > 0)
+        counts_add_rest(cell, rest, memory);
+    return rc;
 }
 
 static uint32_t *sum_slot(const struct counts_sum *sum, uint32_t number)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "aggregate/cell_memory.h"
+#include "plan/plan.h"
 
 /* How many values have an entry. */
 uint32_t counts_len(uint64_t cell);
@@ -32,10 +33,23 @@ void counts_subtract(uint64_t *cell, uint64_t amount, struct cell_memory *memory
 /* The counts, in any order, to `ret_counts`, which has room for counts_len of them. */
 void counts_list(uint64_t cell, uint64_t *ret_counts);
 
-/* Moves all of `from` into `into`; new values beyond `limit` entries, into the rest. */
+/* Moves all of `from` into `into`; new values beyond `limit` entries, into the rest. Of new ones
+ * the most frequent get what entries are left (of equal ones those of smaller text), so that the
+ * values alone decide, not their numbers. */
 void counts_merge(uint64_t *into, uint64_t *from, uint32_t limit, struct cell_memory *memory);
 
 void counts_done(uint64_t *cell, struct cell_memory *memory);
+
+/* Appends what the cell holds, nothing if that is nothing:
+ *
+ *   rest: uint | (value: text | count: uint) … ascending by the value's bytes, up to the end */
+void counts_save(uint64_t cell, const struct intern *intern, struct buf *out);
+
+/* Reads all of `from`, which is not empty, into an empty cell. Returns 0, or -EBADMSG with the cell
+ * empty. Values are canonical texts of the field's; at most `limit` of them, and `rest_max` in the
+ * rest. A value that finds no number goes to the rest, or is left out if there is none. */
+MUST_USE int counts_load(uint64_t *cell, const struct plan_field *field, uint32_t limit,
+                         uint64_t rest_max, struct slice from, struct cell_memory *memory);
 
 struct value_count {
     uint32_t number; /* of the interned value */

@@ -1,9 +1,11 @@
 #include "aggregate/distinct.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/pack.h"
 
 #define TAG_HASH      UINT64_C(1)
 #define TAG_SET       UINT64_C(2)
@@ -11,6 +13,7 @@
 #define TAGS          UINT64_C(7)
 
 #define SET_CAP_FIRST 4
+#define SAVED_SKETCH  (DISTINCT_EXACT_MAX + 1) /* where else the number of hashes stands */
 
 struct hash_set {
     uint32_t len;
@@ -31,6 +34,12 @@ static struct hash_set *set_in(uint64_t cell)
 static struct hll *sketch_in(uint64_t cell)
 {
     return (struct hll *)(uintptr_t)(cell & ~TAGS);
+}
+
+/* All bits of a hash but the lowest may be anything, TAG_SKETCH too. */
+static bool is_sketch(uint64_t cell)
+{
+    return (cell & (TAG_HASH | TAG_SKETCH)) == TAG_SKETCH;
 }
 
 static bool set_has(const struct hash_set *set, uint64_t hash)
@@ -124,7 +133,7 @@ static void cells_swap(uint64_t *a, uint64_t *b)
 
 void distinct_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory)
 {
-    if (*into == 0 || *from & TAG_SKETCH)
+    if (*into == 0 || is_sketch(*from))
         cells_swap(into, from); /* so a sketch is `into`, if there is one */
     if (*from & TAG_HASH) {
         distinct_add(into, *from, memory);
@@ -137,6 +146,76 @@ void distinct_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory)
         hll_merge(sketch_in(*into), sketch_in(*from));
     }
     distinct_done(from, memory);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const uint64_t *left = a;
+    const uint64_t *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+static void hashes_save(const uint64_t *hashes, uint32_t len, struct buf *out)
+{
+    uint64_t sorted[DISTINCT_EXACT_MAX];
+
+    memcpy(sorted, hashes, len * sizeof(*hashes));
+    qsort(sorted, len, sizeof(*sorted), ascending);
+    pack_uint(out, len);
+    for (uint32_t i = 0; i < len; i++)
+        pack_word(out, sorted[i]);
+}
+
+void distinct_save(uint64_t cell, struct buf *out)
+{
+    if (cell & TAG_HASH) {
+        hashes_save(&cell, 1, out);
+    } else if (cell & TAG_SET) {
+        hashes_save(set_in(cell)->hashes, set_in(cell)->len, out);
+    } else if (cell & TAG_SKETCH) {
+        pack_uint(out, SAVED_SKETCH);
+        hll_save(sketch_in(cell), out);
+    }
+}
+
+static int hashes_load(uint64_t *ret_hashes, uint64_t len, struct slice *from)
+{
+    for (uint64_t i = 0; i < len; i++) {
+        if (unpack_word(from, &ret_hashes[i]) || !(ret_hashes[i] & TAG_HASH))
+            return -EBADMSG;
+        if (i > 0 && ret_hashes[i] <= ret_hashes[i - 1])
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+static int sketch_load(uint64_t *cell, struct slice from, struct cell_memory *memory)
+{
+    struct hll *sketch = cell_memory_calloc(memory, sizeof(*sketch));
+
+    *cell = (uint64_t)(uintptr_t)sketch | TAG_SKETCH;
+    if (hll_load(sketch, &from) || from.len > 0) {
+        distinct_done(cell, memory);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int distinct_load(uint64_t *cell, struct slice from, struct cell_memory *memory)
+{
+    uint64_t hashes[DISTINCT_EXACT_MAX];
+    uint64_t len;
+
+    if (unpack_uint(&from, &len) || len == 0 || len > SAVED_SKETCH)
+        return -EBADMSG;
+    if (len == SAVED_SKETCH)
+        return sketch_load(cell, from, memory);
+    if (hashes_load(hashes, len, &from) || from.len > 0)
+        return -EBADMSG;
+    for (uint64_t i = 0; i < len; i++)
+        distinct_add(cell, hashes[i], memory);
+    return 0;
 }
 
 static uint32_t union_slot(const struct distinct_union *all, uint64_t hash)

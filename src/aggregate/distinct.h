@@ -31,6 +31,16 @@ void distinct_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory);
 
 void distinct_done(uint64_t *cell, struct cell_memory *memory);
 
+/* Appends what the cell holds, nothing if that is nothing:
+ *
+ *   hashes: uint | word … ascending         1 .. 64 hashes
+ *   65: uint     | the sketch, as hll_save writes it */
+void distinct_save(uint64_t cell, struct buf *out);
+
+/* Reads all of `from`, which is not empty, into an empty cell. Returns 0, or -EBADMSG with the cell
+ * empty. */
+MUST_USE int distinct_load(uint64_t *cell, struct slice from, struct cell_memory *memory);
+
 /* The union of cells, for one evaluation; kept and used again. Zeroed is empty. */
 struct distinct_union {
     bool is_sketch;

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
+
 #define HLL_BITS      12
 #define HLL_REGISTERS (1 << HLL_BITS)
 
@@ -34,5 +36,14 @@ void hll_merge(struct hll *into, const struct hll *from);
 
 /* The estimated number of different hashes. */
 double hll_estimate(const struct hll *hll);
+
+/* Appends the sketch, which is not empty:
+ *
+ *   used registers: uint | up to 1024 of them: (unused ones before it * 64 + rank: uint) …
+ *                        | more: all registers, 6 bits each, 3072 bytes */
+void hll_save(const struct hll *hll, struct buf *out);
+
+/* Reads it into an empty sketch. Returns 0, or -EBADMSG with anything in the sketch. */
+MUST_USE int hll_load(struct hll *hll, struct slice *from);
 
 #endif

@@ -1,9 +1,11 @@
 #include "aggregate/quantile.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 
 #include "base/check.h"
+#include "base/pack.h"
 
 /* log((1 + 0.01) / (1 - 0.01)), and its inverse */
 #define LOG_BASE          0.020000666706669525
@@ -194,6 +196,116 @@ void quantile_done(uint64_t *cell, struct cell_memory *memory)
     buckets_done(&sketch->positive, memory);
     cell_memory_free(memory, sketch, sizeof(*sketch));
     *cell = 0;
+}
+
+static void buckets_save(const struct buckets *buckets, struct buf *out)
+{
+    pack_uint(out, buckets->len);
+    for (uint32_t i = 0; i < buckets->len; i++) {
+        int32_t index = index_in(buckets->items[i]);
+
+        if (i == 0)
+            pack_int(out, index);
+        else
+            pack_uint(out, (uint64_t)(index - index_in(buckets->items[i - 1]) - 1));
+        pack_uint(out, count_in(buckets->items[i]));
+    }
+}
+
+void quantile_save(uint64_t cell, struct buf *out)
+{
+    const struct sketch *sketch = sketch_in(cell);
+
+    if (!sketch)
+        return;
+    pack_uint(out, sketch->count);
+    pack_uint(out, sketch->zeroes);
+    pack_double(out, sketch->min);
+    if (sketch->count > 1)
+        pack_double(out, sketch->max);
+    buckets_save(&sketch->negative, out);
+    buckets_save(&sketch->positive, out);
+}
+
+/* The next bucket's index; `before` is the one before it. */
+static int index_load(struct slice *from, bool is_first, int32_t before, int32_t *ret)
+{
+    int64_t index;
+    uint64_t gap;
+
+    if (is_first) {
+        if (unpack_int(from, &index) || index < INDEX_MIN || index > INDEX_MAX)
+            return -EBADMSG;
+        *ret = (int32_t)index;
+        return 0;
+    }
+    if (unpack_uint(from, &gap) || gap >= (uint64_t)(INDEX_MAX - before))
+        return -EBADMSG;
+    *ret = before + 1 + (int32_t)gap;
+    return 0;
+}
+
+/* Into empty ones. *count is raised by what they count; *saturated is set if one has stopped
+ * counting. */
+static int buckets_load(struct buckets *buckets, struct slice *from, uint64_t *count,
+                        bool *saturated, struct cell_memory *memory)
+{
+    uint64_t len;
+    int32_t index = 0;
+
+    if (unpack_uint(from, &len) || len > QUANTILE_BUCKETS_MAX || len > from->len / 2)
+        return -EBADMSG;
+    if (len == 0)
+        return 0;
+    buckets->items = cell_memory_calloc(memory, len * sizeof(uint64_t));
+    buckets->cap = (uint32_t)len;
+    for (; buckets->len < len; buckets->len++) {
+        uint64_t in_bucket;
+
+        if (index_load(from, buckets->len == 0, index, &index) || unpack_uint(from, &in_bucket) ||
+            in_bucket == 0 || in_bucket > COUNT_MAX)
+            return -EBADMSG;
+        buckets->items[buckets->len] = item_of(index, in_bucket);
+        *count += in_bucket;
+        *saturated |= in_bucket == COUNT_MAX;
+    }
+    return 0;
+}
+
+static int sketch_load(struct sketch *sketch, struct slice *from, struct cell_memory *memory)
+{
+    uint64_t counted;
+    bool saturated = false;
+
+    if (unpack_uint(from, &sketch->count) || sketch->count == 0 ||
+        sketch->count > CELL_EVENTS_MAX || unpack_uint(from, &sketch->zeroes) ||
+        sketch->zeroes > sketch->count || unpack_double(from, &sketch->min))
+        return -EBADMSG;
+    sketch->max = sketch->min;
+    if (sketch->count > 1 && unpack_double(from, &sketch->max))
+        return -EBADMSG;
+
+    counted = sketch->zeroes;
+    if (buckets_load(&sketch->negative, from, &counted, &saturated, memory) ||
+        buckets_load(&sketch->positive, from, &counted, &saturated, memory))
+        return -EBADMSG;
+    if (saturated ? counted > sketch->count : counted != sketch->count)
+        return -EBADMSG;
+    if (sketch->min > sketch->max || (sketch->min < 0) != (sketch->negative.len > 0) ||
+        (sketch->max > 0) != (sketch->positive.len > 0))
+        return -EBADMSG;
+    return from->len == 0 ? 0 : -EBADMSG;
+}
+
+int quantile_load(uint64_t *cell, struct slice from, struct cell_memory *memory)
+{
+    struct sketch *sketch = cell_memory_calloc(memory, sizeof(*sketch));
+    int rc = sketch_load(sketch, &from, memory);
+
+    *cell = (uint64_t)(uintptr_t)sketch;
+    if (rc)
+        quantile_done(cell, memory);
+    return rc;
 }
 
 void quantile_sum_free(struct quantile_sum *sum)

@@ -15,6 +15,7 @@
 #define FRESHET_AGGREGATE_QUANTILE_H
 
 #include "aggregate/cell_memory.h"
+#include "base/buf.h"
 
 #define QUANTILE_ACCURACY    0.01
 #define QUANTILE_BUCKETS_MAX 2048 /* of a cell, on each side */
@@ -26,6 +27,19 @@ void quantile_add(uint64_t *cell, double value, struct cell_memory *memory);
 void quantile_merge(uint64_t *into, uint64_t *from, struct cell_memory *memory);
 
 void quantile_done(uint64_t *cell, struct cell_memory *memory);
+
+/* Appends what the cell holds, nothing if that is nothing:
+ *
+ *   count: uint | zeroes: uint | min: double | max: double, unless count is 1 | negative | positive
+ *
+ * and of each side, ascending:
+ *
+ *   buckets: uint | index: int | count: uint | (indices left out: uint | count: uint) … */
+void quantile_save(uint64_t cell, struct buf *out);
+
+/* Reads all of `from`, which is not empty, into an empty cell. Returns 0, or -EBADMSG with the cell
+ * empty. */
+MUST_USE int quantile_load(uint64_t *cell, struct slice from, struct cell_memory *memory);
 
 /* Counts by bucket, all that lie between two in an array. */
 struct quantile_range {

@@ -1,6 +1,12 @@
 #include "aggregate/sequence.h"
 
+#include <errno.h>
+
 #include "base/hash.h"
+#include "base/pack.h"
+#include "base/text.h"
+
+#define SAVED_ITEM_MIN 2 /* bytes */
 
 struct sequence {
     uint32_t len;
@@ -83,11 +89,12 @@ static bool is_number(enum field_type type)
 }
 
 /* An empty one for items with such values. */
-static struct sequence *sequence_for(const struct plan_field *field, struct cell_memory *memory)
+static struct sequence *sequence_for(const struct plan_field *field, uint32_t cap,
+                                     struct cell_memory *memory)
 {
     size_t number_bytes = field && is_number(field->type) ? sizeof(uint64_t) : 0;
 
-    return sequence_create(1, (uint32_t)(sizeof(struct sequence_item) + number_bytes),
+    return sequence_create(cap, (uint32_t)(sizeof(struct sequence_item) + number_bytes),
                            field && field->type == FIELD_STRING, memory);
 }
 
@@ -141,12 +148,20 @@ static bool hold_value(struct sequence_item *item, const struct plan_field *fiel
     return true;
 }
 
+static void item_put(struct sequence *sequence, struct sequence_item *place,
+                     const struct sequence_item *item, const struct field_value *value)
+{
+    memcpy(place, item, sizeof(*item));
+    if (sequence->item_bytes > sizeof(*item))
+        memcpy(place->number, &value->i, sizeof(place->number[0]));
+}
+
 void sequence_add(uint64_t *cell, const struct plan_cell *plan, const struct plan_field *field,
                   const struct field_value *value, const struct event *event,
                   struct cell_memory *memory)
 {
     bool newest = plan->kind == CELL_LAST;
-    struct sequence *sequence = *cell ? sequence_in(*cell) : sequence_for(field, memory);
+    struct sequence *sequence = *cell ? sequence_in(*cell) : sequence_for(field, 1, memory);
     bool is_full = sequence->len == plan->limit;
     struct sequence_item item = {
         .time_ms = event->time_ms, .offset = event->offset, .partition = event->partition};
@@ -161,11 +176,7 @@ void sequence_add(uint64_t *cell, const struct plan_cell *plan, const struct pla
     else
         sequence = sequence_with_room(sequence, plan->limit, memory);
     *cell = (uint64_t)(uintptr_t)sequence;
-
-    struct sequence_item *place = open_gap(sequence, &item);
-    memcpy(place, &item, sizeof(item));
-    if (sequence->item_bytes > sizeof(item))
-        memcpy(place->number, &value->i, sizeof(place->number[0]));
+    item_put(sequence, open_gap(sequence, &item), &item, value);
 }
 
 /* The best of two sequences, both emptied into a new one. */
@@ -221,6 +232,145 @@ void sequence_done(uint64_t *cell, struct cell_memory *memory)
         item_drop(sequence, item_at(sequence, i), memory);
     sequence_free(sequence, memory);
     *cell = 0;
+}
+
+static void place_save(const struct sequence_item *item, const struct sequence_item *before,
+                       struct buf *out)
+{
+    bool moved = item->partition != before->partition;
+
+    pack_uint(out, (uint64_t)(item->time_ms - before->time_ms) << 1 | moved);
+    if (moved)
+        pack_uint(out, (uint64_t)item->partition);
+    pack_int(out, item->offset - before->offset);
+}
+
+static void value_save(const struct field_value *value, enum field_type type, struct buf *out)
+{
+    switch (type) {
+    case FIELD_STRING:
+        pack_text(out, (struct slice){value->s, value->len});
+        return;
+    case FIELD_DOUBLE:
+        pack_double(out, value->d);
+        return;
+    case FIELD_BOOL:
+        pack_uint(out, (uint64_t)value->i);
+        return;
+    case FIELD_INT64:
+    case FIELD_DECIMAL:
+    case FIELD_TIMESTAMP:
+        pack_int(out, value->i);
+        return;
+    }
+    UNREACHABLE();
+}
+
+void sequence_save(uint64_t cell, const struct plan_field *field, const struct intern *intern,
+                   struct buf *out)
+{
+    static const struct sequence_item origin;
+    const struct sequence_item *before = &origin;
+    const struct sequence *sequence = sequence_in(cell);
+
+    if (!sequence || sequence->len == 0)
+        return;
+    pack_uint(out, sequence->len);
+    for (uint32_t i = 0; i < sequence->len; i++) {
+        const struct sequence_item *item = item_at(sequence, i);
+
+        place_save(item, before, out);
+        if (field) {
+            struct field_value value = sequence_value(item, field->type, intern);
+
+            value_save(&value, field->type, out);
+        }
+        before = item;
+    }
+}
+
+/* `item` is the one before, and then the next one. */
+static int place_load(struct sequence_item *item, struct slice *from)
+{
+    struct sequence_item before = *item;
+    uint64_t step;
+    uint64_t partition;
+    int64_t distance;
+
+    if (unpack_uint(from, &step) || step >> 1 > (uint64_t)(EVENT_TIME_MAX_MS - item->time_ms))
+        return -EBADMSG;
+    item->time_ms += (int64_t)(step >> 1);
+    if (step & 1) {
+        if (unpack_uint(from, &partition) || partition > INT32_MAX ||
+            (int32_t)partition == item->partition)
+            return -EBADMSG;
+        item->partition = (int32_t)partition;
+    }
+    if (unpack_int(from, &distance) ||
+        __builtin_add_overflow(item->offset, distance, &item->offset) || item->offset < 0)
+        return -EBADMSG;
+    return comes_before(item, &before) ? -EBADMSG : 0;
+}
+
+static int value_load(struct field_value *ret, enum field_type type, struct slice *from)
+{
+    struct slice text;
+    uint64_t truth;
+
+    switch (type) {
+    case FIELD_STRING:
+        if (unpack_text(from, &text) || text.len > UINT32_MAX || !text_is_utf8(text))
+            return -EBADMSG;
+        ret->s = text.data;
+        ret->len = (uint32_t)text.len;
+        return 0;
+    case FIELD_DOUBLE:
+        return unpack_double(from, &ret->d);
+    case FIELD_BOOL:
+        if (unpack_uint(from, &truth) || truth > 1)
+            return -EBADMSG;
+        ret->i = (int64_t)truth;
+        return 0;
+    case FIELD_INT64:
+    case FIELD_DECIMAL:
+    case FIELD_TIMESTAMP:
+        return unpack_int(from, &ret->i);
+    }
+    UNREACHABLE();
+}
+
+static int items_load(struct sequence *sequence, uint64_t len, const struct plan_field *field,
+                      struct slice *from, struct cell_memory *memory)
+{
+    struct sequence_item item = {0};
+
+    for (uint64_t i = 0; i < len; i++) {
+        struct field_value value = {.present = true};
+
+        if (place_load(&item, from) || (field && value_load(&value, field->type, from)))
+            return -EBADMSG;
+        if (hold_value(&item, field, &value, memory))
+            item_put(sequence, item_at(sequence, sequence->len++), &item, &value);
+    }
+    return from->len == 0 ? 0 : -EBADMSG;
+}
+
+int sequence_load(uint64_t *cell, const struct plan_cell *plan, const struct plan_field *field,
+                  struct slice from, struct cell_memory *memory)
+{
+    uint64_t len;
+
+    if (unpack_uint(&from, &len) || len == 0 || len > plan->limit ||
+        len > from.len / SAVED_ITEM_MIN)
+        return -EBADMSG;
+
+    struct sequence *sequence = sequence_for(field, (uint32_t)len, memory);
+    int rc = items_load(sequence, len, field, &from, memory);
+
+    *cell = (uint64_t)(uintptr_t)sequence;
+    if (rc)
+        sequence_done(cell, memory);
+    return rc;
 }
 
 struct field_value sequence_value(const struct sequence_item *item, enum field_type type,

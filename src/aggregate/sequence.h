@@ -31,6 +31,24 @@ void sequence_merge(uint64_t *into, uint64_t *from, const struct plan_cell *plan
 
 void sequence_done(uint64_t *cell, struct cell_memory *memory);
 
+/* Appends what the cell holds, nothing if that is nothing:
+ *
+ *   items: uint | each, in the order of events:
+ *                   (ms since the one before) * 2 + other partition?: uint
+ *                   partition: uint, if it is another than the one before's
+ *                   offset - the one before's: int
+ *                   value: text | bool: uint | double | any other number: int | none
+ *
+ * Before the first one stand time, partition and offset 0. `field` as in sequence_add. */
+void sequence_save(uint64_t cell, const struct plan_field *field, const struct intern *intern,
+                   struct buf *out);
+
+/* Reads all of `from`, which is not empty, into an empty cell. Returns 0, or -EBADMSG with the cell
+ * empty. */
+MUST_USE int sequence_load(uint64_t *cell, const struct plan_cell *plan,
+                           const struct plan_field *field, struct slice from,
+                           struct cell_memory *memory);
+
 struct sequence;
 
 struct sequence_item {

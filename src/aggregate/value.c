@@ -1,5 +1,7 @@
 #include "aggregate/value.h"
 
+#include <math.h>
+
 #include "base/hash.h"
 #include "base/text.h"
 
@@ -78,6 +80,22 @@ struct field_value value_of_text(enum field_type type, struct slice text)
         return value;
     }
     UNREACHABLE();
+}
+
+bool value_text_is_canonical(enum field_type type, unsigned scale, struct slice text)
+{
+    char spelled[TEXT_DOUBLE_MAX];
+    struct field_value value;
+    double number;
+
+    if (type == FIELD_STRING)
+        return text_is_utf8(text);
+    if (text.len == 0 || text.len > sizeof(spelled))
+        return false;
+    if (type == FIELD_DOUBLE && (text_to_double(text, &number) != 0 || !isfinite(number)))
+        return false; /* it reads nan and inf, too */
+    value = value_of_text(type, text);
+    return slice_equal(value_text(type, scale, &value, spelled), text);
 }
 
 double value_number(enum field_type type, const struct field_value *value)

@@ -16,6 +16,9 @@ struct slice value_text(enum field_type type, unsigned scale, const struct field
 /* The value that value_text made the text of; a string's bytes are the text's. */
 struct field_value value_of_text(enum field_type type, struct slice text);
 
+/* True if value_text makes it of some value of that type. */
+bool value_text_is_canonical(enum field_type type, unsigned scale, struct slice text);
+
 /* A number as a double; decimals in units of their last digit. */
 double value_number(enum field_type type, const struct field_value *value);
 
