@@ -674,18 +674,22 @@ static inline bool is_late_after_all(const struct oracle *oracle, const struct s
     return true;
 }
 
-/* By its time alone only a session could still take it: the keyspace, and not the reader, knows. */
+/* By its time alone only a session or a lifetime could still take it: the keyspace, and not the
+ * reader, knows. */
 static inline bool is_undecided(const struct oracle *oracle, const struct sample *sample,
                                 int64_t closing_ms)
 {
-    bool has_sessions = false;
+    bool has_state = false;
 
     for (int i = 0; i < oracle->spec->view_count; i++) {
-        has_sessions = has_sessions || oracle->spec->views[i].gap_ms;
-        if (!oracle_is_late(oracle->spec, &oracle->spec->views[i], sample->time_ms, closing_ms))
+        const struct view_spec *view = &oracle->spec->views[i];
+
+        has_state = has_state || view->gap_ms || view->lifetime;
+        if (view->lifetime ? closing_ms < sample->time_ms + oracle->spec->ttl_ms
+                           : !oracle_is_late(oracle->spec, view, sample->time_ms, closing_ms))
             return false;
     }
-    return has_sessions;
+    return has_state;
 }
 
 /* Of an event that is not late: whether one of its key with its n was accepted near it. */
@@ -728,7 +732,8 @@ static inline void oracle_event(struct oracle *oracle, const struct sample *samp
     *event = (struct oracle_event){sample, closing_ms};
     if (is_late_after_all(oracle, sample, partition_watermark_ms, false)) {
         oracle->late_after_all++;
-        oracle->late_by_watermark += is_late_after_all(oracle, sample, partition_watermark_ms);
+        oracle->late_by_watermark += is_late_after_all(oracle, sample, partition_watermark_ms,
+                                                       true);
         return;
     }
     if (is_duplicate(oracle, event)) {

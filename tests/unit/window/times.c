@@ -177,11 +177,11 @@ static void a_session_is_closed_by_its_gap(void **state)
     plan_free(plan);
 }
 
-/* And so no event of its source is late for all. */
-static void nothing_is_late_for_a_lifetime(void **state)
+/* Its state may be older than all windows; where it has none, state.ttl says what is too old. */
+static void a_lifetime_may_take_what_is_late_for_all_else(void **state)
 {
     struct plan *plan = plan_of_text(
-        "pipeline: p\nkafka: {}\nsources:\n"
+        "pipeline: p\nkafka: {}\nstate: {ttl: 50ms}\nsources:\n"
         "  s: {topic: t, entity: user, time: {field: ts}, fields: {user: string}}\n"
         "views:\n"
         "  v: {source: s, window: {session: 30ms}, features: {n: {count: true}}}\n"
@@ -189,7 +189,9 @@ static void nothing_is_late_for_a_lifetime(void **state)
 
     (void)state;
     assert_false(is_late(&plan->views[1], 0, 0, WATERMARK_END));
-    assert_int_equal(lateness_of(plan, &plan->sources[0], 0, WATERMARK_END), LATE_FOR_NONE);
+    assert_int_equal(lateness_of(plan, &plan->sources[0], 100, 149), LATE_FOR_NONE);
+    assert_int_equal(lateness_of(plan, &plan->sources[0], 100, 150), LATE_UNDECIDED);
+    assert_int_equal(lateness_of(plan, &plan->sources[0], 0, WATERMARK_END), LATE_UNDECIDED);
     plan_free(plan);
 }
 
@@ -255,7 +257,7 @@ int main(void)
         cmocka_unit_test(a_new_slides_knows_the_slide_of_0),
         cmocka_unit_test(an_event_is_late_when_all_its_windows_are_closed),
         cmocka_unit_test(a_session_is_closed_by_its_gap),
-        cmocka_unit_test(nothing_is_late_for_a_lifetime),
+        cmocka_unit_test(a_lifetime_may_take_what_is_late_for_all_else),
         cmocka_unit_test(an_idle_partition_keeps_the_time_of_the_others),
         cmocka_unit_test(partitions_are_absent_at_first),
     };
