@@ -56,10 +56,12 @@ static void pipeline_write(struct scenario *scenario)
                "      type: {type: string, optional: true}\n"
                "      n: {type: int64, optional: true}\n"
                "      x: {type: double, optional: true}\n"
-               "      note: {type: string, optional: true}\n"
-               "views:\n",
+               "      note: {type: string, optional: true}\n",
                spec->aligned ? "aligned" : "shuffle", spec->out_of_orderness_ms, spec->lateness_ms,
                scenario->idle_after_ms, MAX_FUTURE_MS);
+    if (spec->dedup_ms)
+        buf_printf(out, "    dedup: {field: n, within: %" PRId64 "ms}\n", spec->dedup_ms);
+    buf_printf(out, "views:\n");
     for (int i = 0; i < spec->view_count; i++) {
         write_view(out, &spec->views[i], i);
         buf_printf(out, "    when_empty: %s\n    unchanged: %s\n", empties[scenario->when_empty[i]],
