@@ -2,9 +2,9 @@
 
 `traffic()` reads a pipeline file and fills each of its topics with records that look like real ones
 and that seek out the edges of the definitions: event times on window boundaries and 1 ms beside
-them, users that pause and come back, a user's events a session's gap apart, duplicates near and far, partitions
-that fall silent, disorder within and beyond the bounds, and every kind of bad record. The same seed
-gives the same records.
+them, users that pause and come back, a user's events a session's gap apart, duplicates near and
+far, partitions that fall silent, disorder within and beyond the bounds, and every kind of bad
+record. The same seed gives the same records.
 
 What the interleaving of a shuffled source's partitions would decide is left out, as the reference
 cannot know it: duplicates are in one partition, and where there are session views, an event further

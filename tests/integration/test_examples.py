@@ -51,7 +51,8 @@ def _pipeline(lab, text, partitioning):
     """Shuffled, when a lifetime state begins anew depends on how partitions interleave: with a long
     TTL none does."""
     document = load(text)
-    if partitioning == "shuffle" and "lifetime" in (v["window"] for v in document["views"].values()):
+    windows = [view["window"] for view in document["views"].values()]
+    if partitioning == "shuffle" and "lifetime" in windows:
         return lab.pipeline(text, partitioning, state={**document.get("state", {}), "ttl": "1000h"})
     return lab.pipeline(text, partitioning)
 
