@@ -278,8 +278,7 @@ static bool redis_is_certain(int view)
 
     if (!replayed)
         return true;
-    return !sim.scenario.drains_early &&
-           (sim.scenario.spec.aligned || ends_with_slides(&sim.scenario.spec.views[view]));
+    return !sim.scenario.drains_early && replays_alike(&sim.scenario, view);
 }
 
 /* By the rows of the keys of the group that `keys` names, one bit each. */

@@ -63,8 +63,7 @@ static bool may_go_back(const char *field)
 {
     int view = field[1] - '0'; /* "v0.window_end" */
 
-    return !sim.scenario.spec.aligned && sim.life > 0 &&
-           !ends_with_slides(&sim.scenario.spec.views[view]);
+    return sim.life > 0 && !replays_alike(&sim.scenario, view);
 }
 
 static void on_set(void *context, const char *key, const char *field, const char *value)
