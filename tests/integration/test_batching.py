@@ -92,7 +92,7 @@ views:
       ever_types: {histogram: event_type}
 """
 
-_TRICKLE = {"fetch.message.max.bytes": 2000, "queued.min.messages": 1}
+_TRICKLE = {"fetch.message.max.bytes": 2000}
 RUNS = ((1, {}), (2, _TRICKLE), (4, {}), (4, _TRICKLE))  # shards, properties of the consumer
 
 

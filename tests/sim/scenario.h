@@ -63,12 +63,15 @@ struct scenario {
 void scenario_init(struct scenario *scenario, uint64_t seed);
 void scenario_done(struct scenario *scenario);
 
-/* Rows end with windows of slides that close. Under shuffle other rows (trailing ones, sessions,
- * which are closed by how far all partitions are, lifetimes) depend on the order in which
- * partitions are read, which a replay changes. */
-static inline bool ends_with_slides(const struct view_spec *view)
+/* The view's rows are the same in a replay. Under shuffle that changes the order in which
+ * partitions are read, on which trailing rows depend, sessions (which are closed by how far all
+ * partitions are), lifetimes, and which of two duplicates counts. */
+static inline bool replays_alike(const struct scenario *scenario, int view)
 {
-    return !view->on_update && !view->gap_ms && !view->lifetime;
+    const struct view_spec *spec = &scenario->spec.views[view];
+
+    return scenario->spec.aligned ||
+           (!spec->on_update && !spec->gap_ms && !spec->lifetime && scenario->spec.dedup_ms == 0);
 }
 
 /* The key as the records have it; and back: false if there is no such key. */
