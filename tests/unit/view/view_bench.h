@@ -23,6 +23,7 @@ struct bench {
     unsigned stop_percent; /* how often the output asks to stop */
     bool stopped;
     uint64_t late_after_all;
+    uint64_t late_by_watermark;
     struct counter duplicates;
     struct record record; /* of events of which only sessions can tell whether they are late */
     uint64_t slots_given;
@@ -105,13 +106,13 @@ static inline bool bench_late(void *context, uint32_t source, const struct event
 {
     struct bench *bench = context;
 
-    (void)by_watermark;
     ENSURE(source == 0 && event->record == &bench->record);
     if (random_chance(bench->stop_percent)) {
         bench->stopped = true;
         return false;
     }
     bench->late_after_all++;
+    bench->late_by_watermark += by_watermark;
     return true;
 }
 
@@ -244,9 +245,12 @@ static inline void check_counters(const struct bench *bench, const struct oracle
         ENSURE_INT(counter_get(&bench->stats[view].rows), rows);
         ENSURE_INT(counter_get(&bench->stats[view].empty_rows), empty);
         ENSURE_INT(counter_get(&bench->stats[view].events), oracle->entered[view]);
+        ENSURE_INT(counter_get(&bench->stats[view].late), oracle->late[view]);
         ENSURE_INT(counter_get(&bench->stats[view].released), oracle->released[view]);
     }
     ENSURE_INT(bench->late_after_all, oracle->late_after_all);
+    ENSURE_INT(bench->late_by_watermark, oracle->late_by_watermark);
+    ENSURE_INT(counter_get(&bench->duplicates), oracle->duplicates);
 }
 
 static inline void check_rows_of(const struct bench *bench, int view, int key,

@@ -48,7 +48,11 @@ struct oracle_sessions {
 struct oracle {
     const struct spec *spec;
     struct oracle_sessions sessions[SPEC_VIEWS_MAX][SPEC_KEYS];
-    uint64_t late_after_all; /* events that turned out late for every view */
+    uint64_t late_after_all;    /* events that turned out late for every view */
+    uint64_t late_by_watermark; /* of them, those that were so by their partition's watermark */
+    uint64_t duplicates;
+    struct oracle_event accepted[ORACLE_EVENTS_MAX]; /* if there is a `dedup:` */
+    size_t accepted_count;
     struct oracle_event events[ORACLE_EVENTS_MAX];
     size_t event_count;
     int64_t watermark_ms;
@@ -59,6 +63,7 @@ struct oracle {
     size_t due_count;
     struct spec_rows rows[SPEC_VIEWS_MAX][SPEC_KEYS];
     uint64_t entered[SPEC_VIEWS_MAX];
+    uint64_t late[SPEC_VIEWS_MAX];     /* for this view, counted by the keyspace */
     uint64_t released[SPEC_VIEWS_MAX]; /* not late by its partition's watermark, but too old */
 };
 
@@ -638,6 +643,49 @@ static inline bool is_late_after_all(const struct oracle *oracle, const struct s
     return true;
 }
 
+/* By its time alone only a session could still take it: the keyspace, and not the reader, knows. */
+static inline bool is_undecided(const struct oracle *oracle, const struct sample *sample,
+                                int64_t closing_ms)
+{
+    bool has_sessions = false;
+
+    for (int i = 0; i < oracle->spec->view_count; i++) {
+        has_sessions = has_sessions || oracle->spec->views[i].gap_ms;
+        if (!oracle_is_late(oracle->spec, &oracle->spec->views[i], sample->time_ms, closing_ms))
+            return false;
+    }
+    return has_sessions;
+}
+
+/* Of an event that is not late: whether one of its key with its n was accepted near it. */
+static inline bool is_duplicate(struct oracle *oracle, const struct oracle_event *event)
+{
+    const struct sample *sample = event->sample;
+    int64_t within_ms = oracle->spec->dedup_ms;
+
+    if (within_ms == 0 || !sample->has_n)
+        return false;
+    for (size_t i = 0; i < oracle->accepted_count; i++) {
+        const struct sample *known = oracle->accepted[i].sample;
+
+        if (known->key == sample->key && known->n == sample->n &&
+            llabs(known->time_ms - sample->time_ms) <= within_ms &&
+            event->closing_ms < known->time_ms + within_ms + lag_max_ms(oracle->spec))
+            return true;
+    }
+    oracle->accepted[oracle->accepted_count++] = *event;
+    return false;
+}
+
+/* The event is late for the view: by its partition's watermark, or by what is released. */
+static inline void count_late(struct oracle *oracle, int view, bool by_watermark, bool is_counted)
+{
+    if (!by_watermark)
+        oracle->released[view]++;
+    else if (is_counted)
+        oracle->late[view]++;
+}
+
 /* The event, with its own partition's watermark before it. */
 static inline void oracle_event(struct oracle *oracle, const struct sample *sample,
                                 int64_t partition_watermark_ms)
@@ -649,6 +697,12 @@ static inline void oracle_event(struct oracle *oracle, const struct sample *samp
     *event = (struct oracle_event){sample, closing_ms};
     if (is_late_after_all(oracle, sample, closing_ms)) {
         oracle->late_after_all++;
+        oracle->late_by_watermark += is_late_after_all(oracle, sample, partition_watermark_ms);
+        return;
+    }
+    if (is_duplicate(oracle, event)) {
+        oracle->duplicates++;
+        oracle->event_count--;
         return;
     }
     for (int view = 0; view < oracle->spec->view_count; view++) {
@@ -656,15 +710,18 @@ static inline void oracle_event(struct oracle *oracle, const struct sample *samp
 
         if (spec->gap_ms &&
             is_late_for_sessions(oracle, view, sample->key, sample->time_ms, closing_ms)) {
-            oracle->released[view] += !is_late_for_sessions(
-                oracle, view, sample->key, sample->time_ms, partition_watermark_ms);
+            count_late(oracle, view,
+                       is_late_for_sessions(oracle, view, sample->key, sample->time_ms,
+                                            partition_watermark_ms),
+                       true);
             continue;
         }
         if (!spec_filters[spec->filter].takes(sample))
             continue;
         if (!spec->gap_ms && oracle_is_late(oracle->spec, spec, sample->time_ms, closing_ms)) {
-            oracle->released[view] += !oracle_is_late(oracle->spec, spec, sample->time_ms,
-                                                      partition_watermark_ms);
+            count_late(oracle, view,
+                       oracle_is_late(oracle->spec, spec, sample->time_ms, partition_watermark_ms),
+                       is_undecided(oracle, sample, closing_ms));
             continue;
         }
         oracle->entered[view]++;

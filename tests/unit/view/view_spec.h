@@ -168,6 +168,7 @@ struct spec {
     int64_t out_of_orderness_ms;
     int64_t lateness_ms;
     int64_t ttl_ms;
+    int64_t dedup_ms; /* within which events of one n are duplicates; 0: none are */
     int view_count;
     struct view_spec views[SPEC_VIEWS_MAX];
 };
@@ -219,10 +220,12 @@ static inline void write_spec(struct buf *out, const struct spec *spec)
                "      user: string\n"
                "      type: {type: string, optional: true}\n"
                "      n: {type: int64, optional: true}\n"
-               "      x: {type: double, optional: true}\n"
-               "views:\n",
+               "      x: {type: double, optional: true}\n",
                spec->ttl_ms, spec->aligned ? "aligned" : "shuffle", spec->out_of_orderness_ms,
                spec->lateness_ms);
+    if (spec->dedup_ms)
+        buf_printf(out, "    dedup: {field: n, within: %" PRId64 "ms}\n", spec->dedup_ms);
+    buf_printf(out, "views:\n");
     for (int i = 0; i < spec->view_count; i++)
         write_view(out, &spec->views[i], i);
 }
@@ -270,6 +273,7 @@ static inline void random_spec(struct spec *spec, bool aligned)
         .out_of_orderness_ms = PICK(0, 0, 5, 20, 60),
         .lateness_ms = PICK(0, 0, 5, 15, 40, 100),
         .ttl_ms = PICK(1, 50, 200, 100000),
+        .dedup_ms = random_chance(75) ? 0 : PICK(1, 5, 20, 100),
         .view_count = 1 + (int)random_below(SPEC_VIEWS_MAX),
     };
     for (int i = 0; i < spec->view_count; i++)
