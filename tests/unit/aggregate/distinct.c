@@ -274,6 +274,51 @@ static void small_counts_agree_with_linear_counting(void **state)
     }
 }
 
+/* O. Ertl (2017), formulas (14), (18) and algorithm 6, summed up as they are written. */
+static long double estimate_by_definition(const struct hll *sketch)
+{
+    const long double m = HLL_REGISTERS;
+    const int rank_max = 64 - HLL_BITS + 1;
+    long double count[64] = {0};
+
+    for (int i = 0; i < HLL_REGISTERS; i++)
+        count[sketch->registers[i]]++;
+    long double low = count[0] / m;
+    long double high = 1 - count[rank_max] / m;
+    long double sigma = low;
+    long double tau = 1 - high;
+
+    for (int k = 1; k < 100; k++) {
+        sigma += powl(low, ldexpl(1, k)) * ldexpl(1, k - 1);
+        tau -= powl(1 - powl(high, ldexpl(1, -k)), 2) * ldexpl(1, -k);
+    }
+    long double z = m * sigma + ldexpl(m * tau / 3, 1 - rank_max);
+
+    for (int rank = 1; rank < rank_max; rank++)
+        z += ldexpl(count[rank], -rank);
+    return m * m / (2 * logl(2) * z);
+}
+
+/* Of any registers, also of those that no number of values is likely to lead to. */
+static void the_estimate_is_that_of_the_paper(void **state)
+{
+    (void)state;
+    for (FIRST_SEED; MORE_SEEDS(300); NEXT_SEED) {
+        int64_t lowest = random_between(0, 53);
+        unsigned largest_percent = (unsigned)random_below(100);
+        struct hll sketch;
+
+        for (int i = 0; i < HLL_REGISTERS; i++)
+            sketch.registers[i] = random_chance(largest_percent)
+                                      ? 53
+                                      : (uint8_t)random_between(lowest, 53);
+        sketch.registers[0] = (uint8_t)MIN(lowest, 52); /* if all were the largest: infinity */
+        long double wanted = estimate_by_definition(&sketch);
+
+        ENSURE(fabsl(hll_estimate(&sketch) / wanted - 1) < 1e-9L);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +328,7 @@ int main(void)
         cmocka_unit_test(the_empty_sketch_counts_0),
         cmocka_unit_test(registers_hold_the_largest_rank),
         cmocka_unit_test(the_union_of_sketches_is_the_sketch_of_all),
+        cmocka_unit_test(the_estimate_is_that_of_the_paper),
         cmocka_unit_test(the_standard_error_is_at_most_2_percent),
         cmocka_unit_test(small_counts_agree_with_linear_counting),
     };

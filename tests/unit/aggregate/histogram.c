@@ -56,6 +56,7 @@ static void merge_some(uint64_t *cells, uint32_t limit, struct cell_memory *memo
 
         counts_merge(&cells[into], &cells[from], limit, memory);
         ENSURE(cells[from] == 0);
+        ENSURE(counts_len(cells[into]) <= limit);
     }
 }
 
@@ -265,12 +266,32 @@ static void counts_stop_at_their_end(void **state)
     counts_sum_free(&window);
 }
 
+/* What has no entry is counted on, also when a cell has room again: a table moves with its rest. */
+static void the_rest_stays_when_a_cell_grows(void **state)
+{
+    struct cell_bench bench;
+    uint64_t cell = 0;
+
+    (void)state;
+    cell_bench_init(&bench);
+    counts_add_rest(&cell, 5, &bench.memory);
+    for (char letter = 'a'; letter <= 'z'; letter++)
+        histogram_add(&cell, (struct slice){&letter, 1}, 64, &bench.memory);
+    counts_sum_merge(&window, cell);
+    assert_int_equal(window.len, 26);
+    assert_int_equal(window.rest, 5);
+    counts_done(&cell, &bench.memory);
+    cell_bench_done(&bench);
+    counts_sum_free(&window);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rest_stands_in_its_place),
         cmocka_unit_test(the_most_frequent_stay),
         cmocka_unit_test(counts_stop_at_their_end),
+        cmocka_unit_test(the_rest_stays_when_a_cell_grows),
         cmocka_unit_test(counts_are_exact_to_the_limit_and_add_up_beyond),
     };
 

@@ -188,12 +188,37 @@ static void a_value_too_many_takes_one_from_each(void **state)
     cell_bench_done(&bench);
 }
 
+/* 256 values twice in one cell, another one in the other: the 257th count, 1, is taken from all. A
+ * 256th would be one more than the bound allows. */
+static void merging_takes_no_more_than_the_257th_count(void **state)
+{
+    struct cell_bench bench;
+    uint64_t into = 0;
+    uint64_t from = 0;
+    char text[32];
+
+    (void)state;
+    cell_bench_init(&bench);
+    for (size_t i = 0; i < 2 * TOP_COUNTERS; i++)
+        top_add(&into, text_of_value(i / 2, text), &bench.memory);
+    top_add(&from, text_of_value(TOP_COUNTERS, text), &bench.memory);
+    top_merge(&into, &from, &bench.memory);
+    assert_int_equal(counts_len(into), TOP_COUNTERS);
+    counts_sum_merge(&window, into);
+    for (uint32_t i = 0; i < window.len; i++)
+        assert_int_equal(window.counts[i].count, 1);
+    counts_sum_free(&window);
+    counts_done(&into, &bench.memory);
+    cell_bench_done(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_exact_to_256_values),
         cmocka_unit_test(counts_are_low_by_at_most_a_257th_beyond),
         cmocka_unit_test(a_value_too_many_takes_one_from_each),
+        cmocka_unit_test(merging_takes_no_more_than_the_257th_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The calendar against a plain list of entries. */
 #include "../support/testing.h"
 
+#include "base/hash.h"
 #include "state/calendar.h"
 
 #define ENTRIES_MAX 4000
@@ -135,10 +136,56 @@ static void many_entries_at_one_time_come_out_each_once(void **state)
     arena_done(&arena);
 }
 
+static uint32_t different_times(void)
+{
+    uint32_t different = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t before = 0;
+
+        while (entries[before].time_ms != entries[i].time_ms)
+            before++;
+        different += before == i;
+    }
+    return different;
+}
+
+/* Times whose places are the last slots and the first one: a gap is closed across the end, too, or
+ * the bucket behind it would be lost, and a second one made for its time. */
+static void a_time_has_one_bucket_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (FIRST_SEED; MORE_SEEDS(200); NEXT_SEED) {
+        struct calendar calendar;
+        struct arena arena;
+        int64_t times[8];
+        int64_t next_ms = (int64_t)random_below(100000);
+
+        arena_init(&arena);
+        calendar_init(&calendar, &arena);
+        count = 0;
+        for (size_t i = 0; i < ARRAY_LEN(times); next_ms++) {
+            if (((hash64_int((uint64_t)next_ms) + 2) & (calendar.slot_cap - 1)) < 3)
+                times[i++] = next_ms;
+        }
+        for (int step = 0; step < 200; step++) {
+            if (random_chance(55))
+                add(&calendar, times[random_below(ARRAY_LEN(times))], (uint32_t)step);
+            else
+                take(&calendar, CALENDAR_NEVER - 1);
+            ENSURE_INT(calendar.heap_len, different_times());
+        }
+        calendar_done(&calendar);
+        ENSURE_INT(arena_used_bytes(&arena), 0);
+        arena_done(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_come_out_in_the_order_of_time),
+        cmocka_unit_test(a_time_has_one_bucket_wherever_it_stands),
         cmocka_unit_test(many_entries_at_one_time_come_out_each_once),
     };
 

@@ -158,6 +158,41 @@ static void an_event_is_late_when_all_its_windows_are_closed(void **state)
     }
 }
 
+/* Of a session view the session that the time alone makes counts: an older one may still be open.
+ */
+static void a_session_is_closed_by_its_gap(void **state)
+{
+    struct plan *plan = plan_of_text(
+        "pipeline: p\nkafka: {}\nsources:\n"
+        "  s: {topic: t, entity: user, time: {field: ts}, fields: {user: string}, "
+        "allowed_lateness: 5ms}\n"
+        "views:\n  v: {source: s, window: {session: 30ms}, features: {n: {count: true}}}\n");
+    const struct plan_source *source = &plan->sources[0];
+
+    (void)state;
+    assert_false(is_late(&plan->views[0], 5, 100, 134));
+    assert_true(is_late(&plan->views[0], 5, 100, 135));
+    assert_int_equal(lateness_of(plan, source, 100, 134), LATE_FOR_NONE);
+    assert_int_equal(lateness_of(plan, source, 100, 135), LATE_UNDECIDED);
+    plan_free(plan);
+}
+
+/* And so no event of its source is late for all. */
+static void nothing_is_late_for_a_lifetime(void **state)
+{
+    struct plan *plan = plan_of_text(
+        "pipeline: p\nkafka: {}\nsources:\n"
+        "  s: {topic: t, entity: user, time: {field: ts}, fields: {user: string}}\n"
+        "views:\n"
+        "  v: {source: s, window: {session: 30ms}, features: {n: {count: true}}}\n"
+        "  w: {source: s, window: lifetime, emit: on_update, features: {m: {count: true}}}\n");
+
+    (void)state;
+    assert_false(is_late(&plan->views[1], 0, 0, WATERMARK_END));
+    assert_int_equal(lateness_of(plan, &plan->sources[0], 0, WATERMARK_END), LATE_FOR_NONE);
+    plan_free(plan);
+}
+
 #define PARTITIONS 5
 
 /* The least watermark of the active partitions; all being idle, its own and the time of silence. */
@@ -219,6 +254,8 @@ int main(void)
         cmocka_unit_test(a_time_is_in_the_slide_that_begins_at_or_before_it),
         cmocka_unit_test(a_new_slides_knows_the_slide_of_0),
         cmocka_unit_test(an_event_is_late_when_all_its_windows_are_closed),
+        cmocka_unit_test(a_session_is_closed_by_its_gap),
+        cmocka_unit_test(nothing_is_late_for_a_lifetime),
         cmocka_unit_test(an_idle_partition_keeps_the_time_of_the_others),
         cmocka_unit_test(partitions_are_absent_at_first),
     };
