@@ -9,8 +9,8 @@ DEMO_SECONDS ?= 20
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan demo test test-unit test-integration bench install clean format \
-        format-check help
+.PHONY: release dev asan tsan demo test test-unit test-integration mutation bench install clean \
+        format format-check help
 
 release dev asan tsan:
 	@scripts/dependencies.sh build
@@ -32,6 +32,10 @@ test-unit: dev
 test-integration: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 tests/integration/run.py $(ARGS)
+
+mutation:
+	@scripts/dependencies.sh build
+	@/usr/bin/python3 scripts/mutation.py $(ARGS)
 
 bench: release
 	@scripts/dependencies.sh demo test
@@ -56,6 +60,8 @@ help:
 	@echo 'make test               every test: unit, sanitizers, fuzz corpus, real Kafka and Redis'
 	@echo 'make test-unit          unit tests of a debug build'
 	@echo 'make test-integration   real Kafka and Redis (ARGS="--filter random/ --seed 7")'
+	@echo 'make mutation           do the unit tests catch faults planted in the core?'
+	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
