@@ -11,8 +11,8 @@ SEED ?= 1
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan demo test test-unit test-integration sim bench install clean format \
-        format-check help
+.PHONY: release dev asan tsan demo test test-unit test-integration sim mutation bench install \
+        clean format format-check help
 
 release dev asan tsan:
 	@scripts/dependencies.sh build
@@ -38,6 +38,10 @@ test-integration: release
 sim: release
 	@build/release/sim --seeds $(SEEDS) --first $(SEED)
 
+mutation:
+	@scripts/dependencies.sh build
+	@/usr/bin/python3 scripts/mutation.py $(ARGS)
+
 bench: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 bench/pipeline.py $(ARGS)
@@ -62,6 +66,8 @@ help:
 	@echo 'make test-unit          unit tests of a debug build'
 	@echo 'make test-integration   real Kafka and Redis (ARGS="--filter random/ --seed 7")'
 	@echo 'make sim                a simulated Kafka, Redis and clock, under seeds (SEEDS=5000 SEED=first)'
+	@echo 'make mutation           do the unit tests catch faults planted in the core?'
+	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'

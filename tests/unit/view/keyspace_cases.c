@@ -1,87 +1,5 @@
 /* Keyspaces in cases made by hand: what the design says in so many words. */
-#include "view_bench.h"
-
-static struct bench bench;
-static struct sample samples[ORACLE_EVENTS_MAX];
-static size_t sample_count;
-static int64_t watermark_ms; /* of the only partition; no disorder is allowed for */
-
-/* A view that counts, and sums n. */
-#define COUNTS 3u
-
-static struct spec spec_of(struct view_spec view)
-{
-    struct spec spec = {
-        .aligned = true, .lateness_ms = 20, .ttl_ms = 1000, .view_count = 1, .views = {view}};
-
-    spec.views[0].features = COUNTS;
-    return spec;
-}
-
-static void begin(const struct spec *spec)
-{
-    random_begin(1);
-    bench_init(&bench, spec);
-    sample_count = 0;
-    watermark_ms = WATERMARK_NONE;
-}
-
-/* An event of key 0, 1, …, with n = 1. */
-static void event_of(int key, int64_t time_ms)
-{
-    struct sample *sample = &samples[sample_count++];
-
-    *sample = (struct sample){.key = key, .time_ms = time_ms, .has_n = true, .n = 1};
-    bench_event(&bench, sample, watermark_ms);
-    bench_apply(&bench);
-    watermark_ms = MAX(watermark_ms, time_ms);
-}
-
-static void event(int64_t time_ms)
-{
-    event_of(0, time_ms);
-}
-
-static void advance(int64_t to_ms, int64_t clock_ms)
-{
-    watermark_ms = MAX(watermark_ms, to_ms);
-    keyspace_advance(bench.keyspace, watermark_ms, clock_ms);
-    bench_fire_all(&bench);
-}
-
-/* The rows of key 0 in view 0 since the last time, one a line: "start end revision values". */
-static void expect_of(int key, const char *wanted)
-{
-    struct spec_rows *rows = &bench.rows[0][key];
-    struct buf text = {0};
-
-    for (size_t i = 0; i < rows->count; i++)
-        buf_printf(&text, "%" PRId64 " %" PRId64 " %u%s %s\n", rows->rows[i].start_ms,
-                   rows->rows[i].end_ms, rows->rows[i].revision,
-                   rows->rows[i].empty ? " empty" : "", rows->rows[i].values);
-    assert_string_equal(buf_string(&text), wanted);
-    rows->count = 0;
-    buf_free(&text);
-}
-
-static void expect(const char *wanted)
-{
-    expect_of(0, wanted);
-}
-
-static void end(void)
-{
-    bench_done(&bench);
-}
-
-static const struct view_spec tumbling = {.tumbling = true, .size_ms = 10, .slide_ms = 10};
-static const struct view_spec sliding = {.size_ms = 30, .slide_ms = 10};
-
-static struct view_spec updating(struct view_spec view)
-{
-    view.on_update = true;
-    return view;
-}
+#include "view_cases.h"
 
 static void a_tumbling_window_fires_when_the_watermark_is_at_its_end(void **state)
 {
@@ -377,81 +295,6 @@ static void a_short_ttl_keeps_what_windows_need(void **state)
     end();
 }
 
-/* Nor does an older event that comes last make a key go earlier. */
-static void a_key_stays_for_the_newest_of_its_events(void **state)
-{
-    struct spec spec = spec_of(tumbling);
-
-    (void)state;
-    spec.ttl_ms = 1;
-    spec.lateness_ms = 30;
-    begin(&spec);
-    event(15);
-    event(5);
-    advance(55, 55);
-    expect("0 10 0 1|1|\n"
-           "10 20 0 1|1|\n"
-           "20 30 0 empty 0|0|\n");
-    event(25); /* allowed until 60: it corrects the empty row */
-    expect("20 30 1 1|1|\n"
-           "30 40 0 empty 0|0|\n");
-    end();
-}
-
-/* What is left of a key, in bytes, when its window has closed and it stays for the ttl. */
-static size_t bytes_left(int late_events)
-{
-    struct spec spec = spec_of(tumbling);
-    size_t bytes;
-
-    begin(&spec);
-    event(5);
-    advance(12, 12);
-    for (int i = 0; i < late_events; i++)
-        event(5);
-    advance(500, 500);
-    bytes = arena_used_bytes(&bench.arena);
-    assert_int_equal(keyspace_keys(bench.keyspace), 1);
-    end();
-    return bytes;
-}
-
-static void revisions_are_forgotten_when_their_windows_close(void **state)
-{
-    (void)state;
-    assert_int_equal(bytes_left(1), bytes_left(0));
-    assert_int_equal(bytes_left(20), bytes_left(0));
-}
-
-static void an_event_that_comes_again_is_dropped(void **state)
-{
-    struct spec spec = spec_of(tumbling);
-
-    (void)state;
-    spec.dedup_ms = 15;
-    begin(&spec);
-    event(5);
-    event_of(1, 5); /* of another key: its id is its own */
-    event(5);
-    event(20); /* at most 15 ms away */
-    assert_int_equal(counter_get(&bench.duplicates), 2);
-    event(21);
-    event(6); /* and to either side; 21 was accepted, 20 was not */
-    assert_int_equal(counter_get(&bench.duplicates), 3);
-    advance(40, 40);
-    expect("0 10 0 1|1|\n"
-           "10 20 0 empty 0|0|\n"
-           "20 30 0 1|1|\n"
-           "30 40 0 empty 0|0|\n");
-    expect_of(1, "0 10 0 1|1|\n"
-                 "10 20 0 empty 0|0|\n");
-    assert_int_equal(counter_get(&bench.stats[0].events), 3);
-    assert_true(keyspace_bytes(bench.keyspace) > 0);
-    advance(3000, 3000); /* ids are forgotten, too */
-    assert_int_equal(keyspace_bytes(bench.keyspace), 0);
-    end();
-}
-
 static void a_bounded_run_ends_with_the_windows_that_hold_an_event(void **state)
 {
     struct spec spec = spec_of(sliding);
@@ -545,59 +388,6 @@ static void spans_go_with_their_panes(void **state)
         assert_int_equal(keyspace_view_bytes(bench.keyspace, 0), 0);
         end();
     }
-}
-
-static const struct view_spec session = {.gap_ms = 20};
-
-/* An event of another key moves the watermark, of which the keyspace is not told yet. */
-static void event_behind(int64_t time_ms, int64_t own_watermark_ms)
-{
-    watermark_ms = own_watermark_ms;
-    event(time_ms);
-    watermark_ms = own_watermark_ms;
-}
-
-/* Sessions that are closed and not yet freed are passed over, though an open one now begins before
- * them: it is found behind many newer ones, too. */
-static void closed_sessions_do_not_stand_in_the_way(void **state)
-{
-    struct spec spec = spec_of(session);
-
-    (void)state;
-    spec.lateness_ms = 0;
-    begin(&spec);
-    event_behind(40, WATERMARK_NONE);
-    event_behind(50, 65);
-    event_behind(60, 75);
-    expect("40 60 0 1|1|\n"
-           "50 70 0 1|1|\n");
-    event_behind(40, 75); /* late alone, but it joins [60, 80] */
-    event_behind(39, 75);
-    for (int64_t time_ms = 100; time_ms < 500; time_ms += 30)
-        event_behind(time_ms, 75);
-    event_behind(21, 75);
-    assert_int_equal(bench.late_after_all, 0);
-    advance(80, 80);
-    expect("21 80 0 4|4|\n");
-    end();
-}
-
-/* Session [10, 30] has been freed, but what the view has shown is not taken back. */
-static void a_key_stays_while_an_event_may_be_older_than_the_last_row(void **state)
-{
-    struct spec spec = spec_of(updating(session));
-
-    (void)state;
-    spec.lateness_ms = 0;
-    spec.ttl_ms = 1;
-    begin(&spec);
-    event(10);
-    advance(30, 30);
-    expect("10 10 0 1|1|\n"
-           "30 30 0 empty 0|0|\n");
-    event(25);
-    expect("25 30 0 1|1|\n");
-    end();
 }
 
 /* Rows name the event that caused them, if one did. */
@@ -705,28 +495,6 @@ static void views_that_share_panes_are_late_each_for_itself(void **state)
     end();
 }
 
-/* Late for the short view by a hair, and in the first pane that it shows: the spans over that pane
- * hold the event, for the long view's sake. */
-static void spans_hold_nothing_late_for_a_shorter_view(void **state)
-{
-    struct spec spec = spec_of(updating((struct view_spec){.size_ms = 130, .slide_ms = 1}));
-
-    (void)state;
-    spec.lateness_ms = 0;
-    spec.view_count = 2;
-    spec.views[1] = spec.views[0];
-    spec.views[1].size_ms = 300;
-    begin(&spec);
-    event(130);
-    expect("0 130 0 1|1|\n");
-    event(0); /* its last window of 130 ms ends at 130 */
-    event(130);
-    expect("0 130 1 2|2|\n");
-    assert_int_equal(bench.rows[1][0].count, 3);
-    assert_string_equal(bench.rows[1][0].rows[2].values, "3|3|");
-    end();
-}
-
 /* Under shuffle too: a partition far ahead finds the short view's windows closed, but the key's
  * newest event in the short view is another. */
 static void what_is_late_for_a_view_does_not_move_its_time(void **state)
@@ -814,20 +582,14 @@ int main(void)
         cmocka_unit_test(a_window_between_watermark_and_release_is_not_due_for_ever),
         cmocka_unit_test(keys_and_memory_go_after_the_ttl),
         cmocka_unit_test(a_short_ttl_keeps_what_windows_need),
-        cmocka_unit_test(a_key_stays_for_the_newest_of_its_events),
-        cmocka_unit_test(revisions_are_forgotten_when_their_windows_close),
-        cmocka_unit_test(an_event_that_comes_again_is_dropped),
         cmocka_unit_test(a_bounded_run_ends_with_the_windows_that_hold_an_event),
         cmocka_unit_test(updates_run_out_at_the_end_of_a_bounded_run),
         cmocka_unit_test(a_window_of_very_many_slides_holds_what_it_should),
         cmocka_unit_test(spans_go_with_their_panes),
-        cmocka_unit_test(closed_sessions_do_not_stand_in_the_way),
-        cmocka_unit_test(a_key_stays_while_an_event_may_be_older_than_the_last_row),
         cmocka_unit_test(rows_name_the_event_that_caused_them),
         cmocka_unit_test(an_output_that_is_full_stops_the_batch),
         cmocka_unit_test(smaller_times_are_ignored),
         cmocka_unit_test(views_that_share_panes_are_late_each_for_itself),
-        cmocka_unit_test(spans_hold_nothing_late_for_a_shorter_view),
         cmocka_unit_test(what_is_late_for_a_view_does_not_move_its_time),
         cmocka_unit_test(what_an_empty_partition_may_bring_is_waited_for),
         cmocka_unit_test(sums_that_saturate_are_counted),
