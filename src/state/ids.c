@@ -31,6 +31,11 @@ struct ids {
     uint32_t cap;
 };
 
+int64_t ids_width_ms(const struct plan_source *source, int64_t lag_max_ms)
+{
+    return MAX(source->dedup_within_ms, (source->dedup_within_ms + lag_max_ms) / TABLES_KEPT);
+}
+
 struct ids *ids_create(const struct plan_source *source, int64_t lag_max_ms, struct arena *arena)
 {
     struct ids *ids = calloc(1, sizeof(*ids));
@@ -40,7 +45,7 @@ struct ids *ids_create(const struct plan_source *source, int64_t lag_max_ms, str
     ids->arena = arena;
     ids->within_ms = source->dedup_within_ms;
     ids->memory_ms = source->dedup_within_ms + lag_max_ms;
-    ids->width_ms = MAX(ids->within_ms, ids->memory_ms / TABLES_KEPT);
+    ids->width_ms = ids_width_ms(source, lag_max_ms);
     return ids;
 }
 

@@ -16,6 +16,10 @@ struct ids;
 
 /* `lag_max_ms`: how far behind the watermark an event may be that is not late. */
 struct ids *ids_create(const struct plan_source *source, int64_t lag_max_ms, struct arena *arena);
+
+/* How much time a table of ids holds. */
+int64_t ids_width_ms(const struct plan_source *source, int64_t lag_max_ms);
+
 void ids_free(struct ids *ids);
 
 /* True if the event is a duplicate; otherwise it is remembered, if it has the field. */

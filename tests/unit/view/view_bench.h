@@ -128,7 +128,8 @@ static inline void bench_init(struct bench *bench, const struct spec *spec)
     intern_init(&bench->intern, &bench->arena);
     for (int i = 0; i < SPEC_VIEWS_MAX; i++)
         stats[i] = &bench->stats[i];
-    bench->keyspace = keyspace_create(bench->plan, 0, &bench->arena, &bench->intern, stats,
+    bench->keyspace = keyspace_create(bench->plan, 0, spec->aligned ? 0 : PLAN_NONE, &bench->arena,
+                                      &bench->intern, stats,
                                       (struct keyspace_output){.row = bench_row,
                                                                .release = bench_release,
                                                                .late = bench_late,
