@@ -18,6 +18,8 @@
 #include "state/entries.h"
 #include "view/internal.h"
 
+#define IDS_A_KEY 64 /* that cost as much as a key */
+
 void capture_init(struct keyspace *keyspace)
 {
     keyspace->capture.epoch = 1;
@@ -115,6 +117,8 @@ void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all)
         bits_fill(&capture->pending, keyspace->arena, keyspace->table.record_count);
     buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
     buf_reset(&capture->deleted);
+    if (keyspace->ids)
+        ids_mark(keyspace->ids, number, all);
 }
 
 bool keyspace_capture(struct keyspace *keyspace, uint32_t budget)
@@ -122,6 +126,8 @@ bool keyspace_capture(struct keyspace *keyspace, uint32_t budget)
     struct capture *capture = &keyspace->capture;
 
     CHECK(capture->is_under_way);
+    if (keyspace->ids && ids_capture(keyspace->ids, budget * IDS_A_KEY, &capture->captured))
+        return true;
     for (; budget > 0; budget--) {
         uint32_t number = bits_next(&capture->pending, capture->next);
 
@@ -152,6 +158,8 @@ void keyspace_capture_abort(struct keyspace *keyspace)
     CHECK(capture->is_under_way);
     bits_clear(&capture->pending);
     buf_reset(&capture->captured);
+    if (keyspace->ids)
+        ids_capture_abort(keyspace->ids);
     capture->is_under_way = false;
     capture->must_be_all = true;
 }

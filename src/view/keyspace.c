@@ -118,7 +118,7 @@ struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, int32
                    keyspace->states_offset +
                        keyspace->source->view_count * sizeof(struct view_state));
     if (keyspace->source->dedup_field != PLAN_NONE)
-        keyspace->ids = ids_create(keyspace->source, keyspace->lag_max_ms, arena);
+        keyspace->ids = ids_create(keyspace->source, partition, keyspace->lag_max_ms, arena);
     calendar_init(&keyspace->due, arena);
     calendar_init(&keyspace->amend, arena);
     calendar_init(&keyspace->free, arena);
@@ -605,7 +605,8 @@ void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t c
     if (!keyspace->is_held)
         keyspace->release_ms = MAX(keyspace->release_ms, watermark_ms);
     if (keyspace->ids)
-        ids_release(keyspace->ids, keyspace->release_ms);
+        ids_release(keyspace->ids, keyspace->release_ms, &keyspace->capture.captured,
+                    &keyspace->capture.deleted);
 }
 
 void keyspace_hold(struct keyspace *keyspace, bool is_held)

@@ -31,6 +31,18 @@ static int load_key(struct keyspace *keyspace, const struct schema_map *map, uin
     return 0;
 }
 
+static int load_ids(struct keyspace *keyspace, const struct schema_map *map, uint32_t group,
+                    struct slice rest, struct slice value, bool is_changed)
+{
+    const struct layout *layout = schema_map_layout(map);
+
+    if (!layout->dedup)
+        return -EBADMSG;
+    if (!layout->takes_ids)
+        return 0;
+    return ids_load(keyspace->ids, group, rest, value, layout->dedup_width_ms, is_changed);
+}
+
 int keyspace_load(struct keyspace *keyspace, const struct schema_map *map, struct slice key,
                   struct slice value, bool is_changed)
 {
@@ -40,7 +52,10 @@ int keyspace_load(struct keyspace *keyspace, const struct schema_map *map, struc
 
     if (entry_key_read(key, &group, &kind, &rest))
         return -EBADMSG;
+    is_changed |= !schema_map_is_same(map);
     switch (kind) {
+    case ENTRY_IDS:
+        return load_ids(keyspace, map, group, rest, value, is_changed);
     case ENTRY_KEY:
         return load_key(keyspace, map, group, rest, value, is_changed);
     default:
