@@ -34,7 +34,8 @@ static bool on_late(void *context, uint32_t source, const struct event *event, b
     return late_send(outlet->shard, source, event->record, event->watermark_ms, by_watermark);
 }
 
-static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, struct outlet *outlet)
+static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32_t partition,
+                                     struct outlet *outlet)
 {
     const struct plan_source *plan = &shard->plan->sources[source];
     struct view_stats **stats = calloc(plan->view_count, sizeof(struct view_stats *));
@@ -45,7 +46,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, struc
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
-        shard->plan, source, &shard->arena, &shard->intern, stats,
+        shard->plan, source, partition, &shard->arena, &shard->intern, stats,
         (struct keyspace_output){.row = on_row,
                                  .release = on_release,
                                  .late = on_late,
@@ -75,7 +76,7 @@ void partitions_init(struct shard *shard)
         if (plan->sources[i].aligned)
             continue;
         shard->is_held = true; /* like the clocks below */
-        shard->shuffles[i].keyspace = keyspace_for(shard, i, &shard->shuffles[i].outlet);
+        shard->shuffles[i].keyspace = keyspace_for(shard, i, PLAN_NONE, &shard->shuffles[i].outlet);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
         for (uint32_t j = 0; j < count; j++)
@@ -164,7 +165,8 @@ void partition_assign(struct shard *shard, const struct command *command)
     };
     ingest_void(shard, command->source, command->partition);
     if (shard->plan->sources[command->source].aligned)
-        partition->keyspace = keyspace_for(shard, command->source, &partition->outlet);
+        partition->keyspace = keyspace_for(shard, command->source, command->partition,
+                                           &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
     shard->is_held |= is_replaying(partition);
     publish(shard, partition);
