@@ -24,15 +24,9 @@ static void add_entry(struct catalog *catalog, const char *path, const char *id,
     if (entry.error) {
         entry.error_text = text_of("%s", err.text);
     } else {
-        struct buf bytes = {0};
-
-        /* A copy of the manifest: by way of its bytes. */
         entry.is_published = checkpoint_published(checkpoint);
-        manifest_save((struct manifest *)checkpoint_manifest(checkpoint), &bytes);
-        CHECK(manifest_load(buf_slice(&bytes), &entry.manifest) == 0);
+        checkpoint_close_to(checkpoint, &entry.manifest);
         memcpy(entry.id, entry.manifest.id, sizeof(entry.id));
-        buf_free(&bytes);
-        checkpoint_close(checkpoint);
     }
     if (entry.error == -ENOENT) { /* removed meanwhile */
         free(entry.name);
@@ -221,14 +215,43 @@ static int remove_one(struct state_dir *dir, const struct catalog_entry *entry, 
     return error;
 }
 
+/* What this process could not remove before. */
+static void remove_leftovers(struct state_dir *dir, const char *in)
+{
+    char *folder = text_of("%s/%s", state_dir_path(dir), in);
+    char process[CHECKPOINT_PROCESS_SIZE];
+    char **names;
+    size_t count;
+
+    if (folder_list(folder, &names, &count, NULL)) {
+        free(folder);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char *path = text_of("%s/%s", folder, names[i]);
+
+        if (half_made_by(names[i], process) && strcmp(process, state_dir_process(dir)) == 0) {
+            int ignored = tree_remove(path, NULL);
+
+            (void)ignored;
+        }
+        free(path);
+    }
+    names_free(names, count);
+    free(folder);
+}
+
 int catalog_retain(struct state_dir *dir, const struct catalog_owner *owner, uint32_t retain,
                    const char *const *keep, size_t keep_count, size_t *ret_removed, struct err *err)
 {
     struct catalog catalog;
     uint32_t seen = 0;
     size_t removed = 0;
-    int error = catalog_list(dir, &catalog, err);
 
+    *ret_removed = 0;
+    remove_leftovers(dir, "checkpoints");
+    remove_leftovers(dir, "savepoints");
+    int error = catalog_list(dir, &catalog, err);
     if (error)
         return error;
     for (size_t i = 0; i < catalog.count && !error; i++) {

@@ -109,11 +109,42 @@ int checkpoint_open_path(const char *path, struct checkpoint **ret, struct err *
     return 0;
 }
 
+/* A savepoint that came without the link of its id: from another state.dir. */
+static char *find_copied(const struct state_dir *dir, const char *id)
+{
+    char *folder = text_of("%s/savepoints", state_dir_path(dir));
+    char *found = NULL;
+    char **names;
+    size_t count;
+
+    if (folder_list(folder, &names, &count, NULL)) {
+        free(folder);
+        return NULL;
+    }
+    for (size_t i = 0; i < count && !found; i++) {
+        char *path = text_of("%s/%s", folder, names[i]);
+        struct checkpoint *checkpoint;
+
+        if (savepoint_name_is_valid(names[i]) &&
+            checkpoint_open_path(path, &checkpoint, NULL) == 0) {
+            if (strcmp(checkpoint->manifest.id, id) == 0)
+                found = text_of("%s", path);
+            checkpoint_close(checkpoint);
+        }
+        free(path);
+    }
+    names_free(names, count);
+    free(folder);
+    return found;
+}
+
 /* Where the checkpoint of that id or savepoint of that name is, or NULL. */
 static char *find(const struct state_dir *dir, const char *id)
 {
     static const char *const folders[] = {"checkpoints", "savepoints"};
 
+    if (!checkpoint_id_is_valid(id) && !savepoint_name_is_valid(id))
+        return NULL;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         char *path = text_of("%s/%s/%s", state_dir_path(dir), folders[i], id);
 
@@ -121,16 +152,14 @@ static char *find(const struct state_dir *dir, const char *id)
             return path;
         free(path);
     }
-    return NULL;
+    return find_copied(dir, id);
 }
 
 int checkpoint_open(const struct state_dir *dir, const char *id, struct checkpoint **ret,
                     struct err *err)
 {
-    char *path = NULL;
+    char *path = find(dir, id);
 
-    if (checkpoint_id_is_valid(id) || savepoint_name_is_valid(id))
-        path = find(dir, id);
     if (!path)
         return err_set(err, -ENOENT, "there is no checkpoint %s in %s", id, state_dir_path(dir));
     int error = checkpoint_open_path(path, ret, err);
@@ -149,6 +178,13 @@ void checkpoint_close(struct checkpoint *checkpoint)
     free(checkpoint->path);
     free(checkpoint->rows);
     free(checkpoint);
+}
+
+void checkpoint_close_to(struct checkpoint *checkpoint, struct manifest *ret)
+{
+    *ret = checkpoint->manifest;
+    checkpoint->manifest = (struct manifest){0};
+    checkpoint_close(checkpoint);
 }
 
 const struct manifest *checkpoint_manifest(const struct checkpoint *checkpoint)
@@ -275,11 +311,11 @@ int checkpoint_read(struct checkpoint *checkpoint, uint64_t source_hash, uint32_
 {
     int error = open_state(checkpoint, err);
 
-    for (int class = 0; class < ROCKS_CLASS_COUNT && !error; class ++) {
+    for (int part = 0; part < ROCKS_PARTS && !error; part++) {
         struct buf first = {0};
         struct buf end = {0};
 
-        rocks_group_range(source_hash, class, group, &first, &end);
+        rocks_group_range(source_hash, part, group, &first, &end);
         error = read_range(checkpoint, &first, &end, on_entry, context, err);
         buf_free(&first);
         buf_free(&end);
@@ -292,11 +328,11 @@ int checkpoint_read_all(struct checkpoint *checkpoint, uint64_t source_hash,
 {
     int error = open_state(checkpoint, err);
 
-    for (int class = 0; class < ROCKS_CLASS_COUNT && !error; class ++) {
+    for (int part = 0; part < ROCKS_PARTS && !error; part++) {
         struct buf first = {0};
         struct buf end = {0};
 
-        rocks_source_range(source_hash, class, &first, &end);
+        rocks_source_range(source_hash, part, &first, &end);
         error = read_range(checkpoint, &first, &end, on_entry, context, err);
         buf_free(&first);
         buf_free(&end);

@@ -22,6 +22,9 @@ MUST_USE int checkpoint_open_path(const char *path, struct checkpoint **ret, str
 /* NULL is fine. No thread reads any more. */
 void checkpoint_close(struct checkpoint *checkpoint);
 
+/* The same, but the manifest goes to the caller. */
+void checkpoint_close_to(struct checkpoint *checkpoint, struct manifest *ret);
+
 const struct manifest *checkpoint_manifest(const struct checkpoint *checkpoint);
 const char *checkpoint_path(const struct checkpoint *checkpoint);
 

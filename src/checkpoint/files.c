@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -44,7 +45,17 @@ bool file_exists(const char *path)
 {
     struct stat status;
 
-    return lstat(path, &status) == 0;
+    return stat(path, &status) == 0;
+}
+
+uint64_t file_room(const char *path)
+{
+    struct statvfs status;
+
+    if (statvfs(path, &status))
+        return UINT64_MAX;
+    /* Root may use what is set aside for it. */
+    return (uint64_t)status.f_frsize * (geteuid() == 0 ? status.f_bfree : status.f_bavail);
 }
 
 int folder_make(const char *path, struct err *err)

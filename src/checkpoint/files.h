@@ -14,7 +14,11 @@ char *text_of(const char *format, ...) PRINTF_LIKE(1, 2);
 /* "cannot <what> <path>: <reason>", with -errno. */
 int file_error(struct err *err, const char *what, const char *path);
 
+/* Follows links. */
 bool file_exists(const char *path);
+
+/* What can still be written to the file system that `path` is on; UINT64_MAX if it does not say. */
+uint64_t file_room(const char *path);
 
 /* One folder; there already is fine. */
 MUST_USE int folder_make(const char *path, struct err *err);

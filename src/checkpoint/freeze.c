@@ -1,8 +1,9 @@
 /* Freezing: the work store's state becomes a checkpoint.
  *
  *   flush ─▶ checkpoints/<id>.<process>.tmp/db (hard links) ─▶ rows ─▶ hashes ─▶ manifest ─▶ fsync
- *         ─▶ rename to checkpoints/<id>, or savepoints/<name> with a link to it ─▶ fsync
+ *         ─▶ rename to checkpoints/<id> ─▶ fsync
  *
+ * A savepoint is made in savepoints/, which may be on another disk, and gets a link by its id.
  * Until the rename nobody takes the folder for a checkpoint; before it, all in it is on disk. */
 #include <errno.h>
 #include <string.h>
@@ -19,10 +20,10 @@ struct freeze {
     struct store *store;
     struct manifest *manifest;
     char *folder; /* checkpoints/ */
-    char *half;   /* checkpoints/<id>.<process>.tmp */
-    char *db;     /* its db/ */
-    char *final;  /* checkpoints/<id> or savepoints/<name> */
     char *parent; /* the folder that `final` is in */
+    char *final;  /* checkpoints/<id> or savepoints/<name> */
+    char *half;   /* <final>.<process>.tmp */
+    char *db;     /* its db/ */
     char *link;   /* of a savepoint: checkpoints/<id>, else NULL */
 };
 
@@ -226,26 +227,6 @@ static int name_it(struct freeze *freeze, struct err *err)
     return error;
 }
 
-static void remember(struct store *store, const struct manifest *manifest)
-{
-    store_forget_known(store);
-    store->known = calloc((size_t)manifest->file_count + 1, sizeof(*store->known));
-    CHECK(store->known);
-    for (uint32_t i = 0; i < manifest->file_count; i++) {
-        const char *name = manifest->files[i].name;
-        size_t len = strlen(name);
-
-        if (len < 4 || strcmp(name + len - 4, ".sst") != 0)
-            continue;
-        store->known[store->known_count] = manifest->files[i];
-        store->known[store->known_count++].name = text_of("%s", name);
-    }
-    memcpy(store->parent, manifest->id, sizeof(store->parent));
-    store->parent_ms = manifest->created_ms;
-    store->entries_written = 0;
-    store->bytes_written = 0;
-}
-
 static void drop_files(struct manifest *manifest)
 {
     for (uint32_t i = 0; i < manifest->file_count; i++)
@@ -291,12 +272,11 @@ static void freeze_init(struct freeze *freeze, struct store *store, struct manif
 
     *freeze = (struct freeze){.store = store, .manifest = manifest};
     freeze->folder = text_of("%s/checkpoints", dir);
-    freeze->half = text_of("%s/%s.%s.tmp", freeze->folder, manifest->id,
-                           state_dir_process(store->dir));
-    freeze->db = text_of("%s/db", freeze->half);
     freeze->parent = text_of("%s/%s", dir, is_savepoint ? "savepoints" : "checkpoints");
     freeze->final = text_of("%s/%s", freeze->parent,
                             is_savepoint ? manifest->savepoint : manifest->id);
+    freeze->half = text_of("%s.%s.tmp", freeze->final, state_dir_process(store->dir));
+    freeze->db = text_of("%s/db", freeze->half);
     freeze->link = is_savepoint ? text_of("%s/%s", freeze->folder, manifest->id) : NULL;
 }
 
@@ -315,11 +295,14 @@ int store_freeze(struct store *store, struct manifest *manifest, const char *row
     struct freeze freeze;
 
     CHECK(!rows || manifest->output.present);
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "the work store is closed after an error: it must be reset");
+    int error = store_check_open(store, err);
+    if (error)
+        return error;
     sign(store, manifest);
     freeze_init(&freeze, store, manifest);
-    int error = check_name(&freeze, err);
+    error = check_name(&freeze, err);
+    if (!error)
+        error = store_check_room(store, err);
     if (!error)
         error = flush(store, err);
     if (!error) {
@@ -335,7 +318,7 @@ int store_freeze(struct store *store, struct manifest *manifest, const char *row
     freeze_done(&freeze);
     if (error)
         return error;
-    remember(store, manifest);
+    store_follows(store, manifest);
     FAILPOINT("freeze_done");
     return 0;
 }

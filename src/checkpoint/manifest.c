@@ -6,9 +6,6 @@
 #include "base/hash.h"
 #include "base/pack.h"
 
-#define MAGIC   "freshetC"
-#define VERSION 1
-
 static char *text_copy(const char *text)
 {
     char *copy = strdup(text);
@@ -275,8 +272,8 @@ void manifest_save(struct manifest *manifest, struct buf *out)
     sort(manifest->times, manifest->times_count, sizeof(*manifest->times), compare_times);
     sort(manifest->files, manifest->file_count, sizeof(*manifest->files), compare_files);
 
-    buf_append_slice(out, SLICE_LITERAL(MAGIC));
-    pack_uint(out, VERSION);
+    buf_append_slice(out, SLICE_LITERAL(MANIFEST_MAGIC));
+    pack_uint(out, MANIFEST_VERSION);
     save_head(manifest, out);
     save_sources(manifest, out);
     save_partitions(manifest, out);

@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "checkpoint/id.h"
 
+#define MANIFEST_MAGIC     "freshetC"
+#define MANIFEST_VERSION   1
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
 #define MANIFEST_SHUFFLED  (-1) /* the group of a shuffled source's times */
 
@@ -106,7 +108,8 @@ const struct manifest_times *manifest_times(const struct manifest *manifest, uin
 /* Sorts partitions, times and files, and appends the bytes. */
 void manifest_save(struct manifest *manifest, struct buf *out);
 
-/* Returns 0, or -EBADMSG with nothing in *ret to be freed. */
+/* Returns 0; -EBADMSG; or -ENOTSUP if the bytes are whole but of another version. On an error there
+ * is nothing in *ret. */
 MUST_USE int manifest_load(struct slice bytes, struct manifest *ret);
 
 /* One JSON object on one line, without a newline. */

@@ -8,9 +8,6 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/state_dir.h"
 
-#define MAGIC   "freshetC"
-#define VERSION 1
-
 static int take_u32(struct slice *from, uint32_t *ret)
 {
     uint64_t value;
@@ -191,7 +188,7 @@ static int load_each(struct slice *from, struct manifest *ret,
 /* Takes the frame off: magic, version and hash. */
 static int open_frame(struct slice bytes, struct slice *ret)
 {
-    struct slice magic = SLICE_LITERAL(MAGIC);
+    struct slice magic = SLICE_LITERAL(MANIFEST_MAGIC);
     uint64_t low;
     uint64_t high;
     uint64_t version;
@@ -207,8 +204,10 @@ static int open_frame(struct slice bytes, struct slice *ret)
         return -EBADMSG;
     body.data += magic.len;
     body.len -= magic.len;
-    if (unpack_uint(&body, &version) || version != VERSION)
+    if (unpack_uint(&body, &version))
         return -EBADMSG;
+    if (version != MANIFEST_VERSION)
+        return -ENOTSUP;
     *ret = body;
     return 0;
 }
@@ -218,8 +217,9 @@ int manifest_load(struct slice bytes, struct manifest *ret)
     struct manifest manifest;
     struct slice from;
 
-    if (open_frame(bytes, &from))
-        return -EBADMSG;
+    int error = open_frame(bytes, &from);
+    if (error)
+        return error;
     manifest_init(&manifest, "", "", "");
     if (load_head(&from, &manifest) || load_each(&from, &manifest, load_source) ||
         load_each(&from, &manifest, load_partition) || load_each(&from, &manifest, load_times) ||

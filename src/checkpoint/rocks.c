@@ -94,7 +94,8 @@ static rocksdb_options_t *options_for(int compression, bool to_read)
     rocksdb_options_set_bytes_per_sync(options, 1 << 20);
     rocksdb_options_set_stats_dump_period_sec(options, 0);
     rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
-    rocksdb_options_set_info_log_level(options, 2); /* warnings */
+    rocksdb_options_set_info_log_level(options, 3); /* errors */
+    rocksdb_options_set_max_log_file_size(options, 1 << 20);
     rocksdb_options_set_keep_log_file_num(options, 1);
     return options;
 }
@@ -163,23 +164,23 @@ void rocks_key(struct buf *out, uint64_t source_hash, struct slice entry_key)
     buf_append_slice(out, entry_key);
 }
 
-void rocks_source_range(uint64_t source_hash, enum rocks_class class, struct buf *ret_first,
+void rocks_source_range(uint64_t source_hash, enum rocks_part part, struct buf *ret_first,
                         struct buf *ret_end)
 {
     put_be(ret_first, source_hash, 8);
-    put_be(ret_first, class, 1);
+    put_be(ret_first, part, 1);
     put_be(ret_end, source_hash, 8);
-    put_be(ret_end, class + 1, 1);
+    put_be(ret_end, (uint64_t)part + 1, 1);
 }
 
-void rocks_group_range(uint64_t source_hash, enum rocks_class class, uint32_t group,
+void rocks_group_range(uint64_t source_hash, enum rocks_part part, uint32_t group,
                        struct buf *ret_first, struct buf *ret_end)
 {
-    rocks_source_range(source_hash, class, ret_first, ret_end);
+    rocks_source_range(source_hash, part, ret_first, ret_end);
     put_be(ret_first, group, 4);
     if (group == UINT32_MAX)
-        return; /* the class' end */
+        return; /* the part's end */
     ret_end->len = 8;
-    put_be(ret_end, class, 1);
+    put_be(ret_end, part, 1);
     put_be(ret_end, (uint64_t)group + 1, 4);
 }

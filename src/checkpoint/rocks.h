@@ -1,9 +1,9 @@
-/* rocks - RocksDB as the store and the readers of checkpoints use it.
+/* rocks - RocksDB, as the work store and the readers of checkpoints use it.
  *
- *   u64be hash of the source's name │ u8 class │ u32be group │ u8 kind │ rest
+ *   u64be hash of the source's name │ u8 part │ u32be group │ u8 kind │ rest
  *                                              └── the entry's key ──────────┘
  *
- * The class keeps unsent images ('r') apart from state: each checkpoint writes them anew, and so
+ * The part keeps unsent images ('r') apart from state: each checkpoint writes them anew, and so
  * all of a source's are one range to drop. */
 #ifndef FRESHET_CHECKPOINT_ROCKS_H
 #define FRESHET_CHECKPOINT_ROCKS_H
@@ -16,10 +16,10 @@
 #define ROCKS_KEY_BEFORE    9 /* bytes before the entry's key */
 #define ROCKS_ENTRY_KEY_MIN 5 /* group and kind */
 
-enum rocks_class {
+enum rocks_part {
     ROCKS_STATE,
     ROCKS_IMAGES,
-    ROCKS_CLASS_COUNT,
+    ROCKS_PARTS,
 };
 
 /* Takes RocksDB's text (`errptr`), frees it, and makes of it a negative errno and an `err`:
@@ -41,11 +41,11 @@ void rocks_close(struct rocks *rocks);
 /* Appends the key in the store of an entry's key. */
 void rocks_key(struct buf *out, uint64_t source_hash, struct slice entry_key);
 
-/* Appends first and end (the first one behind) of all keys of a source and class, or of one of its
+/* Appends first and end (the first one behind) of all keys of a source in a part, or of one of its
  * groups. */
-void rocks_source_range(uint64_t source_hash, enum rocks_class class, struct buf *ret_first,
+void rocks_source_range(uint64_t source_hash, enum rocks_part part, struct buf *ret_first,
                         struct buf *ret_end);
-void rocks_group_range(uint64_t source_hash, enum rocks_class class, uint32_t group,
+void rocks_group_range(uint64_t source_hash, enum rocks_part part, uint32_t group,
                        struct buf *ret_first, struct buf *ret_end);
 
 #endif

@@ -62,6 +62,8 @@ static int make_folders(const char *path, struct err *err)
         error = folder_make(folder, NULL);
         free(folder);
     }
+    if (!error)
+        error = folder_sync(path, NULL);
     return error ? refuse(err, error, path, "written") : 0;
 }
 

@@ -1,6 +1,7 @@
 #include "checkpoint/store.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -9,17 +10,33 @@
 
 #define ENTRY_HEAD 8 /* two lengths */
 
-static const char *const when_closed = "the work store is closed after an error: it must be reset";
+int store_check_open(const struct store *store, struct err *err)
+{
+    if (store->rocks.db)
+        return 0;
+    return err_set(err, -EIO, "the work store is closed after an error and must be emptied");
+}
+
+int store_check_room(const struct store *store, struct err *err)
+{
+    uint64_t room = file_room(state_dir_work(store->dir));
+
+    if (room >= STORE_ROOM_BYTES)
+        return 0;
+    return err_set(
+        err, -ENOSPC, "state.dir %s: %s: %" PRIu64 " MiB are free, a checkpoint needs %" PRIu64,
+        state_dir_path(store->dir), strerror(ENOSPC), room >> 20, STORE_ROOM_BYTES >> 20);
+}
 
 int store_note(struct store *store, int error)
 {
     /* A full disk RocksDB waits for; after anything else it refuses all that comes. */
-    if (error && error != -ENOSPC && error != -EDQUOT)
+    if (error && error != -ENOSPC)
         store->is_broken = true;
     return error;
 }
 
-void store_forget_known(struct store *store)
+static void forget_known(struct store *store)
 {
     for (uint32_t i = 0; i < store->known_count; i++)
         free(store->known[i].name);
@@ -33,6 +50,23 @@ static bool is_table(const char *name)
     size_t len = strlen(name);
 
     return len > 4 && strcmp(name + len - 4, ".sst") == 0;
+}
+
+void store_follows(struct store *store, const struct manifest *manifest)
+{
+    forget_known(store);
+    store->known = calloc((size_t)manifest->file_count + 1, sizeof(*store->known));
+    CHECK(store->known);
+    for (uint32_t i = 0; i < manifest->file_count; i++) {
+        if (!is_table(manifest->files[i].name))
+            continue;
+        store->known[store->known_count] = manifest->files[i];
+        store->known[store->known_count++].name = text_of("%s", manifest->files[i].name);
+    }
+    memcpy(store->parent, manifest->id, sizeof(store->parent));
+    store->parent_ms = manifest->created_ms;
+    store->entries_written = 0;
+    store->bytes_written = 0;
 }
 
 /* One file of a checkpoint into the store's folder: tables are shared, the others will change. */
@@ -61,16 +95,7 @@ static int begin_from(struct store *store, const struct checkpoint *from, struct
     if (error)
         return error;
     store->is_begun_from = true;
-    memcpy(store->parent, manifest->id, sizeof(store->parent));
-    store->parent_ms = manifest->created_ms;
-    store->known = calloc((size_t)manifest->file_count + 1, sizeof(*store->known));
-    CHECK(store->known);
-    for (uint32_t i = 0; i < manifest->file_count; i++) {
-        if (!is_table(manifest->files[i].name))
-            continue;
-        store->known[store->known_count] = manifest->files[i];
-        store->known[store->known_count++].name = text_of("%s", manifest->files[i].name);
-    }
+    store_follows(store, manifest);
     return 0;
 }
 
@@ -121,7 +146,7 @@ void store_close(struct store *store)
     rocksdb_readoptions_destroy(store->read_options);
     rocksdb_flushoptions_destroy(store->flush_options);
     rocksdb_writebatch_destroy(store->batch);
-    store_forget_known(store);
+    forget_known(store);
     buf_free(&store->key);
     buf_free(&store->end);
     free(store->images);
@@ -229,9 +254,12 @@ static int commit_batch(struct store *store, const char *what, struct err *err)
 int store_write(struct store *store, uint64_t source_hash, struct slice entries, struct err *err)
 {
     struct block block;
+    int error = store_check_open(store, err);
 
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "%s", when_closed);
+    if (!error)
+        error = store_check_room(store, err);
+    if (error)
+        return error;
     if (gather(store, source_hash, entries, &block)) {
         rocksdb_writebatch_clear(store->batch);
         return err_set(err, -EBADMSG, "not a block of entries");
@@ -239,7 +267,7 @@ int store_write(struct store *store, uint64_t source_hash, struct slice entries,
     FAILPOINT("store_write");
     if (block.has_images)
         images_of(store, source_hash)->may_be_there = true;
-    int error = commit_batch(store, "writing state to the work store", err);
+    error = commit_batch(store, "writing state to the work store", err);
     if (error)
         return error;
     FAILPOINT("store_written");
@@ -264,12 +292,14 @@ static int commit_drop(struct store *store, struct err *err)
 
 int store_drop_group(struct store *store, uint64_t source_hash, uint32_t group, struct err *err)
 {
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "%s", when_closed);
+    int error = store_check_open(store, err);
+
+    if (error)
+        return error;
     buf_reset(&store->key);
     buf_reset(&store->end);
-    for (int class = 0; class < ROCKS_CLASS_COUNT; class ++) {
-        rocks_group_range(source_hash, class, group, &store->key, &store->end);
+    for (int part = 0; part < ROCKS_PARTS; part++) {
+        rocks_group_range(source_hash, part, group, &store->key, &store->end);
         drop_range(store);
     }
     return commit_drop(store, err);
@@ -277,15 +307,17 @@ int store_drop_group(struct store *store, uint64_t source_hash, uint32_t group, 
 
 int store_drop_images(struct store *store, uint64_t source_hash, struct err *err)
 {
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "%s", when_closed);
+    int error = store_check_open(store, err);
+
+    if (error)
+        return error;
     if (!images_of(store, source_hash)->may_be_there)
         return 0;
     buf_reset(&store->key);
     buf_reset(&store->end);
     rocks_source_range(source_hash, ROCKS_IMAGES, &store->key, &store->end);
     drop_range(store);
-    int error = commit_drop(store, err);
+    error = commit_drop(store, err);
     if (!error)
         images_of(store, source_hash)->may_be_there = false;
     return error;
@@ -293,15 +325,17 @@ int store_drop_images(struct store *store, uint64_t source_hash, struct err *err
 
 int store_drop_source(struct store *store, uint64_t source_hash, struct err *err)
 {
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "%s", when_closed);
+    int error = store_check_open(store, err);
+
+    if (error)
+        return error;
     buf_reset(&store->key);
     buf_reset(&store->end);
-    for (int class = 0; class < ROCKS_CLASS_COUNT; class ++) {
-        rocks_source_range(source_hash, class, &store->key, &store->end);
+    for (int part = 0; part < ROCKS_PARTS; part++) {
+        rocks_source_range(source_hash, part, &store->key, &store->end);
         drop_range(store);
     }
-    int error = commit_drop(store, err);
+    error = commit_drop(store, err);
     if (!error)
         images_of(store, source_hash)->may_be_there = false;
     return error;
@@ -318,10 +352,11 @@ static struct slice value_of(const rocksdb_pinnableslice_t *pinned)
 int store_get(struct store *store, uint64_t source_hash, struct slice key, struct buf *ret,
               struct err *err)
 {
+    int error = store_check_open(store, err);
     char *errptr = NULL;
 
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "%s", when_closed);
+    if (error)
+        return error;
     CHECK(key.len >= ROCKS_ENTRY_KEY_MIN);
     buf_reset(&store->key);
     rocks_key(&store->key, source_hash, key);
@@ -394,10 +429,10 @@ int store_get_many(struct store *store, uint64_t source_hash, const struct slice
                    void *context, struct err *err)
 {
     struct lookup lookup;
-    int error = 0;
+    int error = store_check_open(store, err);
 
-    if (!store->rocks.db)
-        return err_set(err, -EIO, "%s", when_closed);
+    if (error)
+        return error;
     lookup_init(&lookup, source_hash, keys, count);
     rocksdb_batched_multi_get_cf(store->rocks.db, store->read_options, store->rocks.family, count,
                                  lookup.keys, lookup.lens, lookup.values, lookup.errors, false);
@@ -422,7 +457,7 @@ int store_reset(struct store *store, struct err *err)
 {
     FAILPOINT("store_reset");
     rocks_close(&store->rocks);
-    store_forget_known(store);
+    forget_known(store);
     store->image_count = 0;
     store->is_begun_from = false;
     store->entries_written = 0;
@@ -431,7 +466,7 @@ int store_reset(struct store *store, struct err *err)
     FAILPOINT("store_emptied");
     if (!error)
         error = open_db(store, err);
-    store->is_broken = error != 0;
+    store->is_broken = false; /* if it is closed now, that says it too */
     return error;
 }
 

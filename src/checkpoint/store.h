@@ -1,16 +1,18 @@
 /* store - the work store: everything that the next checkpoint will hold, on disk and private.
  *
- *   blocks of entries ─▶ store_write ─▶ RocksDB in work/<process>/db ─▶ store_freeze ─▶
- * checkpoints/<id> ▲ checkpoints/<id> ── hard links ──────┘  (store_open)
+ *   blocks of entries ──store_write──▶ RocksDB in work/<process>/db ──store_freeze──▶ a checkpoint
+ *                                      ▲                                                     │
+ *                                      └─────── hard links, at the next start (store_open) ──┘
  *
  * Entries are absolute, so writing one twice is harmless. There is no write-ahead log: what has not
  * been frozen is gone with the process, which then begins again from a checkpoint.
  *
  * After a failure nothing of that call is in the store, and everything before it is; the same call
- * may be made again. RocksDB goes on by itself, within seconds, when a full disk has room again.
- * After other errors of the disk it takes nothing more (store_is_broken): store_reset empties it,
- * and the engine then captures everything anew. So it does, too, after a capture that was given up:
- * only an empty store is sure to hold no key that has been deleted meanwhile.
+ * may be made again. A full disk (-ENOSPC) is noticed before anything is written, and so is that it
+ * has room again; should RocksDB run into one all the same, it goes on by itself within seconds of
+ * there being room. After other errors of the disk it takes nothing more (store_is_broken):
+ * store_reset empties it, and the engine then captures everything anew. So it must, too, after a
+ * capture that was given up: only an empty store is sure to hold no key that was deleted meanwhile.
  *
  * Belongs to the control thread. RocksDB has two threads of its own, which inherit its CPUs. */
 #ifndef FRESHET_CHECKPOINT_STORE_H
@@ -24,6 +26,9 @@
 #include "checkpoint/state_dir.h"
 
 #define STORE_DELETED UINT32_C(0xffffffff) /* in the place of a value's length */
+/* With less room than this in state.dir nothing is written, so that RocksDB, which takes a full
+ * disk hard, seldom finds one: its two buffers, and what it wants to see free before it goes on. */
+#define STORE_ROOM_BYTES (UINT64_C(128) << 20)
 
 struct store;
 

@@ -33,9 +33,16 @@ struct store {
     uint64_t bytes_written;
 };
 
+/* -EIO if the store is closed after an error. */
+MUST_USE int store_check_open(const struct store *store, struct err *err);
+
+/* -ENOSPC if there is less room than is needed to write anything. */
+MUST_USE int store_check_room(const struct store *store, struct err *err);
+
 /* Notes what a write or flush came to; returns `error`. */
 int store_note(struct store *store, int error);
 
-void store_forget_known(struct store *store);
+/* From now on the store's changes are those since this checkpoint. */
+void store_follows(struct store *store, const struct manifest *manifest);
 
 #endif
