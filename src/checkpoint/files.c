@@ -275,6 +275,8 @@ int file_write(const char *path, struct slice content, struct err *err)
         error = sync_fd(fd, path, err);
     if (close(fd) && !error)
         error = file_error(err, "write", path);
+    if (error)
+        unlink(path);
     return error;
 }
 

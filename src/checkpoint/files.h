@@ -47,7 +47,7 @@ MUST_USE int file_link(const char *from, const char *to, struct err *err);
 /* Appends the content to `out`; -EFBIG if it is more than `bytes_max`. */
 MUST_USE int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *err);
 
-/* A new file, synced. */
+/* A new file, synced; on an error there is none. */
 MUST_USE int file_write(const char *path, struct slice content, struct err *err);
 
 struct file_sum {
