@@ -72,7 +72,8 @@ MUST_USE int feature_topic_init(struct feature_topic *topic, int timeout_ms, str
 MUST_USE int feature_topic_poll(struct feature_topic *topic, struct err *err);
 
 /* With transactions, when all lanes have been marked: commits the rows of the epoch together with
- * the offsets, and opens the next epoch. Returns 0 or
+ * the offsets, and opens the next epoch. Offsets that the brokers don't take within a minute end
+ * the transaction, so that is how long it may take beyond the time given. Returns 0 or
  *
  *   -EAGAIN      the brokers have not decided within the time: call again with the same arguments;
  *                until it returns something else the outcome is not known
