@@ -349,8 +349,8 @@ static int outputs_open(struct engine *engine, struct err *err)
         error = side_output_create(engine->plan, &hooks, &engine->fleet.side, err);
     if (error || !engine->plan->file_output)
         return error;
-    error = file_writer_open(&engine->file, engine->plan, engine->placement.shards, wake_control,
-                             engine, err);
+    error = file_writer_open(&engine->file, engine->plan, engine->placement.shards, NULL,
+                             wake_control, engine, err);
     if (!error)
         engine->fleet.file = &engine->file;
     return error;
@@ -472,13 +472,11 @@ static void timers_run(struct engine *engine, int64_t now_ns)
 
 static void file_run(struct engine *engine)
 {
-    char text[512];
-    int error = engine->fleet.file ? file_writer_run(engine->fleet.file) : 0;
+    struct err err;
+    int error = engine->fleet.file ? file_writer_run(engine->fleet.file, &err) : 0;
 
-    if (!error)
-        return;
-    snprintf(text, sizeof(text), "output file %s: %s", engine->plan->file_output, strerror(-error));
-    fail(engine, error, text);
+    if (error)
+        fail(engine, error, err.text);
 }
 
 static bool is_over(const struct engine *engine)

@@ -14,6 +14,7 @@
 
 #include "shard/mailbox.h"
 #include "shard/stats.h"
+#include "sink/feature_topic.h"
 #include "sink/file_sink.h"
 #include "sink/redis_sink.h"
 #include "sink/side_output.h"
@@ -34,11 +35,12 @@ struct fleet {
     const struct plan *plan;
     uint32_t shard_count;
     struct shard **shards;
-    struct mailbox *mailboxes;   /* [from * shard_count + to] */
-    struct source_clock *clocks; /* by source */
-    struct progress **progress;  /* by source and partition */
-    struct side_output *side;    /* or NULL */
-    struct file_writer *file;    /* or NULL */
+    struct mailbox *mailboxes;      /* [from * shard_count + to] */
+    struct source_clock *clocks;    /* by source */
+    struct progress **progress;     /* by source and partition */
+    struct side_output *side;       /* or NULL */
+    struct file_writer *file;       /* or NULL */
+    struct feature_topic *features; /* or NULL */
     bool bounded;
     void (*wake_control)(void *context); /* any thread */
     void *context;
