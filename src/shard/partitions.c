@@ -8,11 +8,12 @@
 
 static bool on_row(void *context, const struct row *row, void **slot)
 {
-    struct shard *shard = ((struct outlet *)context)->shard;
+    const struct outlet *outlet = context;
+    struct shard *shard = outlet->shard;
     bool go_on = true;
 
     if (shard->redis && row->online) {
-        redis_sink_row(shard->redis, row, slot);
+        redis_sink_row(shard->redis, row, outlet->partition, slot);
         go_on = !redis_sink_full(shard->redis);
     }
     if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
@@ -34,14 +35,15 @@ static bool on_late(void *context, uint32_t source, const struct event *event, b
     return late_send(outlet->shard, source, event->record, event->watermark_ms, by_watermark);
 }
 
-static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, struct outlet *outlet)
+static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32_t partition,
+                                     struct outlet *outlet)
 {
     const struct plan_source *plan = &shard->plan->sources[source];
     struct view_stats **stats = calloc(plan->view_count, sizeof(struct view_stats *));
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, ++shard->groups};
+    *outlet = (struct outlet){shard, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
@@ -75,7 +77,7 @@ void partitions_init(struct shard *shard)
         if (plan->sources[i].aligned)
             continue;
         shard->is_held = true; /* like the clocks below */
-        shard->shuffles[i].keyspace = keyspace_for(shard, i, &shard->shuffles[i].outlet);
+        shard->shuffles[i].keyspace = keyspace_for(shard, i, PLAN_NONE, &shard->shuffles[i].outlet);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
         for (uint32_t j = 0; j < count; j++)
@@ -164,7 +166,8 @@ void partition_assign(struct shard *shard, const struct command *command)
     };
     ingest_void(shard, command->source, command->partition);
     if (shard->plan->sources[command->source].aligned)
-        partition->keyspace = keyspace_for(shard, command->source, &partition->outlet);
+        partition->keyspace = keyspace_for(shard, command->source, command->partition,
+                                           &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
     shard->is_held |= is_replaying(partition);
     publish(shard, partition);

@@ -327,7 +327,7 @@ static void emit(struct universe *u, int key, int view, struct row_value *values
     row.record_ms = wall_ms(u);
     row.fetched_ns = u->now_ns;
     redis_sink_clock(u->sink, u->now_ns, wall_ms(u));
-    redis_sink_row(u->sink, &row, &u->slots[key][view == VIEW_KEEPING]);
+    redis_sink_row(u->sink, &row, PLAN_NONE, &u->slots[key][view == VIEW_KEEPING]);
     learn(u, key, &row);
 }
 

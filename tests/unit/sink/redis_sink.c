@@ -188,7 +188,7 @@ static void put(struct rig *rig, const char *key, int64_t end_ms, int64_t count,
     struct row_value values[] = {int_value(count), double_value(0.5), text_value(ROW_STRING, "x")};
     struct row row = world_row(&rig->world, VIEW_PLAIN, key, end_ms, values);
 
-    redis_sink_row(rig->sink, &row, slot);
+    redis_sink_row(rig->sink, &row, PLAN_NONE, slot);
 }
 
 static void put_row(struct rig *rig, int view, int64_t end_ms, const struct row_value *values,
@@ -197,7 +197,7 @@ static void put_row(struct rig *rig, int view, int64_t end_ms, const struct row_
     struct row row = world_row(&rig->world, view, "u", end_ms, values);
 
     row.empty = empty;
-    redis_sink_row(rig->sink, &row, slot);
+    redis_sink_row(rig->sink, &row, PLAN_NONE, slot);
 }
 
 static uint64_t count_of(const struct counter *counter)
@@ -668,7 +668,7 @@ static void what_is_in_flight_is_bounded(void **state)
 
         values[2].text = buf_slice(&text);
         slots[i] = NULL;
-        redis_sink_row(rig.sink, &row, &slots[i]);
+        redis_sink_row(rig.sink, &row, PLAN_NONE, &slots[i]);
     }
     redis_sink_flush(rig.sink, true);
     turn(&rig);
@@ -793,7 +793,7 @@ static void dropped_keys_that_pile_up_make_the_sink_full(void **state)
                                                             "it would like to be, were it longer")};
         struct row row = world_row(&rig.world, VIEW_PLAIN, key, 1, values);
 
-        redis_sink_row(rig.sink, &row, &slot);
+        redis_sink_row(rig.sink, &row, PLAN_NONE, &slot);
         redis_sink_release(rig.sink, &slot);
     }
     assert_true(redis_sink_full(rig.sink));
@@ -1176,7 +1176,7 @@ static void durations_count_from_the_oldest_row(void **state)
 
         row.record_ms = now_ms(&rig) - (i == 1 ? 400 : 100);
         row.fetched_ns = rig.now_ns - (3 - i) * NS_PER_MS;
-        redis_sink_row(rig.sink, &row, &slot);
+        redis_sink_row(rig.sink, &row, PLAN_NONE, &slot);
     }
     put(&rig, "u", 2000, 2, &slot); /* of no single event */
     pass_ms(&rig, 2);
@@ -1194,7 +1194,7 @@ static void durations_count_from_the_oldest_row(void **state)
     struct row row = world_row(&rig.world, VIEW_PLAIN, "u", 3000, values);
 
     row.record_ms = INT64_MAX; /* whatever a producer may write */
-    redis_sink_row(rig.sink, &row, &slot);
+    redis_sink_row(rig.sink, &row, PLAN_NONE, &slot);
     turn(&rig);
     answer(&rig, ":0\r\n:0\r\n");
     assert_int_equal(atomic_load(&stats->end_to_end.count), 2);
