@@ -46,6 +46,7 @@ struct redis_image {
     uint8_t link;             /* the connection's number */
     bool whole : 1;           /* Redis may hold anything: all values are to be written */
     bool detached : 1;        /* the core has dropped the key: freed once Redis has it all */
+    bool forgotten : 1; /* as detached, and not to be written again: freed once it is answered */
     struct redis_part parts[];
 };
 

@@ -36,8 +36,10 @@ struct redis_io {
     int (*connect)(void *context, unsigned number);
     /* Where commands are appended, from connected to close or lost. */
     struct buf *(*out)(void *context, unsigned number);
-    /* Sends what was appended. */
+    /* Sends what was appended: as soon as it may. */
     void (*flush)(void *context, unsigned number);
+    /* Bytes appended that the kernel has not taken: closing the connection takes them back. */
+    size_t (*unsent)(void *context, unsigned number);
     /* At once, whatever is under way; nothing is heard of the connection any more. */
     void (*close)(void *context, unsigned number);
 };
@@ -152,8 +154,10 @@ void redis_link_row(struct redis_link *link, struct redis_image *image, const st
  */
 void redis_link_load(struct redis_link *link, struct redis_image *image, int64_t now_ns);
 
-/* What is queued of the image is not to be written. */
-void redis_link_forget(struct redis_image *image);
+/* Nothing more is written of the image, which is the link's from now on: what is queued of it stays
+ * unsent, and if it has writes in flight while bytes of the connection are unsent, the connection
+ * is given up. */
+void redis_link_forget(struct redis_link *link, struct redis_image *image, int64_t now_ns);
 
 /* Does what is due: connects, gives up, writes. */
 void redis_link_turn(struct redis_link *link, int64_t now_ns);

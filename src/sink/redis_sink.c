@@ -241,13 +241,8 @@ void redis_sink_forget(struct redis_sink *sink, uint32_t group)
     struct redis_image *image;
 
     for (size_t chain = 0;
-         (image = redis_detached_take_group(&sink->shared.detached, group, &chain));) {
-        redis_link_forget(image);
-        if (image->writes)
-            detach(sink, image, REDIS_NO_GROUP); /* until its last reply */
-        else
-            redis_link_drop(link_of(sink, image), image);
-    }
+         (image = redis_detached_take_group(&sink->shared.detached, group, &chain));)
+        redis_link_forget(link_of(sink, image), image, sink->now_ns);
 }
 
 /* --- checkpoints --- */

@@ -58,8 +58,9 @@ void redis_sink_release(struct redis_sink *sink, void **slot);
 /* Likewise, unless the group of keys that it is of is forgotten before. */
 void redis_sink_release_of(struct redis_sink *sink, void **slot, uint32_t group);
 
-/* Of the keys of that group, all of them released, nothing more is written that was not sent: rows
- * of a replay that does not go on are older than what Redis shows. */
+/* Of the keys of that group, all of them released, nothing more is written that the kernel has not
+ * taken: rows of a replay that does not go on are older than what Redis shows, and so may be those
+ * of a process that was frozen. */
 void redis_sink_forget(struct redis_sink *sink, uint32_t group);
 
 /* Begins to save, for a checkpoint whose mark is now, what Redis has not acknowledged of the rows
@@ -91,7 +92,8 @@ void redis_sink_turn(struct redis_sink *sink, int64_t now_ns, int64_t now_ms);
 /* When the next turn is due (monotonic), events of the connections aside; REDIS_NOT_DUE: never. */
 int64_t redis_sink_deadline(const struct redis_sink *sink);
 
-/* While held, rows coalesce unsent. */
+/* While held, rows coalesce unsent. What was handed to the connections before goes its way, unless
+ * they keep it: a loop's gate does (uring/loop.h). */
 void redis_sink_hold(struct redis_sink *sink, bool hold);
 
 /* While flushing, nothing lingers. */

@@ -160,14 +160,13 @@ void redis_link_row(struct redis_link *link, struct redis_image *image, const st
 }
 
 /* Its place in the queue stays, void, until its turn comes. */
-void redis_link_forget(struct redis_image *image)
+void redis_writes_forget(struct redis_image *image)
 {
     struct redis_write *write = image->writes;
 
     if (!write || !write->queued)
         return;
     image->writes = write->older;
-    image->whole = true; /* should it live on: what is dirty is in no queue */
     write->image = NULL;
 }
 
@@ -235,10 +234,13 @@ bool redis_link_save_next(struct redis_link *link, struct redis_image **ret)
         link->saved = write;
         if (!is_unsaved(link, write))
             return true;
-        *ret = write->image;
+        image = write->image;
         set_saved(link, write);
-        for (write = *ret ? (*ret)->writes : NULL; write; write = write->older)
+        if (!image || image->forgotten)
+            return true;
+        for (write = image->writes; write; write = write->older)
             set_saved(link, write);
+        *ret = image;
         return true;
     }
     if (!image)
@@ -276,6 +278,10 @@ void redis_writes_again(struct redis_link *link, struct redis_write *write, int6
 {
     struct redis_image *image = write->image;
 
+    if (image->forgotten) {
+        redis_writes_over(link, write);
+        return;
+    }
     image->whole = true; /* nobody knows what Redis has of it */
     struct redis_write *queued = queue_image(link, image, now_ns);
 
@@ -290,10 +296,11 @@ void redis_writes_over(struct redis_link *link, struct redis_write *write)
     struct redis_image *image = write->image;
 
     write_free(link, write);
-    if (image->detached && !image->writes) {
+    if (image->writes || !(image->detached || image->forgotten))
+        return;
+    if (image->detached)
         redis_detached_remove(&link->shared->detached, image);
-        redis_link_drop(link, image);
-    }
+    redis_link_drop(link, image);
 }
 
 /* --- sending --- */

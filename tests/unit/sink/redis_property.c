@@ -125,6 +125,11 @@ static void cut(struct universe *u, struct pipe *pipe)
     buf_reset(&pipe->reply);
 }
 
+static size_t net_unsent(void *context, unsigned number)
+{
+    return ((struct universe *)context)->pipes[number].out.len;
+}
+
 static void net_close(void *context, unsigned number)
 {
     struct universe *u = context;
@@ -492,7 +497,7 @@ static void begin(struct universe *u, uint64_t seed)
     struct redis_sink_options options = {
         .plan = &u->world.plan,
         .arena = &u->world.arena,
-        .io = {u, net_connect, net_out, net_flush, net_close},
+        .io = {u, net_connect, net_out, net_flush, net_unsent, net_close},
         .seed = seed,
         .dirty_keys_max = 20,
         .report = ignore_report,
