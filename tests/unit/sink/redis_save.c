@@ -164,7 +164,7 @@ static void the_group_is_the_partition_or_the_keys_hash(void **state)
 
     rig_start(&rig);
     for (int i = 0; i < 100; i++) {
-        char key[12];
+        char key[16];
         void *slot = NULL;
 
         snprintf(key, sizeof(key), "key%d", i);
