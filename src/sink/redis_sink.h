@@ -13,8 +13,9 @@
  *     have been lost is made again, whole and with the newest values;
  *   - nothing is dropped but what a newer row replaces, and keys that Redis refuses for good
  *     (WRONGTYPE), which wait for their next row;
- *   - memory: an image per key of the core, a place in the queue per key that waits; beyond
- *     dirty_keys_max redis_sink_full asks the shard to pause. */
+ *   - memory: an image per key of the core, a place in the queue per key that waits, and from one
+ *     save to the next the keys that were saved; beyond dirty_keys_max redis_sink_full asks the
+ *     shard to pause. */
 #ifndef FRESHET_SINK_REDIS_SINK_H
 #define FRESHET_SINK_REDIS_SINK_H
 
