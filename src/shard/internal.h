@@ -17,7 +17,8 @@
 /* Where a keyspace's rows go. */
 struct outlet {
     struct shard *shard;
-    uint32_t group; /* the keyspace's name for the Redis sink: never used again */
+    int32_t partition; /* PLAN_NONE: shuffled */
+    uint32_t group;    /* the keyspace's name for the Redis sink: never used again */
 };
 
 /* A partition that this shard reads. */

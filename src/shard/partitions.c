@@ -8,11 +8,12 @@
 
 static bool on_row(void *context, const struct row *row, void **slot)
 {
-    struct shard *shard = ((struct outlet *)context)->shard;
+    const struct outlet *outlet = context;
+    struct shard *shard = outlet->shard;
     bool go_on = true;
 
     if (shard->redis && row->online) {
-        redis_sink_row(shard->redis, row, slot);
+        redis_sink_row(shard->redis, row, outlet->partition, slot);
         go_on = !redis_sink_full(shard->redis);
     }
     if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
@@ -42,7 +43,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, ++shard->groups};
+    *outlet = (struct outlet){shard, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
