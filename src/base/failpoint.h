@@ -16,7 +16,9 @@
 #define FRESHET_BASE_FAILPOINT_H
 
 /* A name may stand for both kinds; each kind counts for itself. */
-#define FAILPOINTS(X, arg)                                                                         \
+#define FAILPOINTS(X, arg) FAILPOINTS_CHECKPOINT(X, arg) FAILPOINTS_ENGINE(X, arg)
+
+#define FAILPOINTS_CHECKPOINT(X, arg)                                                              \
     /* checkpoint: the file system */                                                              \
     X(arg, "file_sync")                                                                            \
     X(arg, "file_write")                                                                           \
@@ -61,6 +63,28 @@
     X(arg, "retain_rename")                                                                        \
     X(arg, "retain_renamed")                                                                       \
     X(arg, "retain_removed")
+
+#define FAILPOINTS_ENGINE(X, arg)                                                                  \
+    /* engine: a checkpoint, in the order of its steps */                                          \
+    X(arg, "checkpoint_begin")                                                                     \
+    X(arg, "captured")                                                                             \
+    X(arg, "rows_sealed")                                                                          \
+    X(arg, "side_flushed")                                                                         \
+    X(arg, "commit_send")                                                                          \
+    X(arg, "commit_sent")                                                                          \
+    X(arg, "transaction_commit")                                                                   \
+    X(arg, "commit_accepted")                                                                      \
+    X(arg, "publish_done")                                                                         \
+    /* engine: recovery */                                                                         \
+    X(arg, "assigned")                                                                             \
+    X(arg, "store_recovered")                                                                      \
+    X(arg, "output_recovered")                                                                     \
+    X(arg, "restored")                                                                             \
+    /* shard */                                                                                    \
+    X(arg, "marked")                                                                               \
+    X(arg, "capture_slice")                                                                        \
+    X(arg, "images_saved")                                                                         \
+    X(arg, "group_loaded")
 
 #define FAILPOINT_IS(name, known) || __builtin_strcmp(name, known) == 0
 #define FAILPOINT_KNOWN(name)                                                                      \

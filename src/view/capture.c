@@ -125,7 +125,8 @@ bool keyspace_capture(struct keyspace *keyspace, uint32_t budget)
 {
     struct capture *capture = &keyspace->capture;
 
-    CHECK(capture->is_under_way);
+    if (!capture->is_under_way)
+        return false;
     if (keyspace->ids && ids_capture(keyspace->ids, budget * IDS_A_KEY, &capture->captured))
         return true;
     for (; budget > 0; budget--) {
@@ -155,7 +156,6 @@ void keyspace_capture_abort(struct keyspace *keyspace)
 {
     struct capture *capture = &keyspace->capture;
 
-    CHECK(capture->is_under_way);
     bits_clear(&capture->pending);
     buf_reset(&capture->captured);
     if (keyspace->ids)

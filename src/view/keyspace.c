@@ -1,5 +1,6 @@
 #include "view/internal.h"
 
+#include "base/hash.h"
 #include "window/lateness.h"
 
 #define BATCH 32 /* events whose look-ups are under way together */
@@ -712,6 +713,13 @@ int64_t keyspace_watermark_ms(const struct keyspace *keyspace)
 int64_t keyspace_release_ms(const struct keyspace *keyspace)
 {
     return keyspace->release_ms;
+}
+
+void **keyspace_slot(struct keyspace *keyspace, struct slice key)
+{
+    struct key_head *head = key_table_find(&keyspace->table, hash64(key), key);
+
+    return head ? &head->sink_slot : NULL;
 }
 
 uint64_t keyspace_keys(const struct keyspace *keyspace)

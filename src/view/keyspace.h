@@ -87,6 +87,9 @@ bool keyspace_finish(struct keyspace *keyspace, uint32_t budget);
 
 int64_t keyspace_watermark_ms(const struct keyspace *keyspace);
 int64_t keyspace_release_ms(const struct keyspace *keyspace);
+/* The place for the online sink in the key's record; NULL: there is no such key. */
+void **keyspace_slot(struct keyspace *keyspace, struct slice key);
+
 uint64_t keyspace_keys(const struct keyspace *keyspace);
 
 /* Bytes of state: key records, panes and what their cells hold. */
@@ -114,7 +117,7 @@ bool keyspace_capture(struct keyspace *keyspace, uint32_t budget);
  * and leaves it empty. */
 struct buf *keyspace_captured(struct keyspace *keyspace);
 
-/* Ends a capture half way: the next mark has to be for all. */
+/* Ends a capture half way, or throws away what it has yielded: the next mark has to be for all. */
 void keyspace_capture_abort(struct keyspace *keyspace);
 
 struct keyspace_times {

@@ -53,6 +53,7 @@ static void fleet_init(void)
         .progress = calloc(1, sizeof(struct progress *)),
         .file = &sim.file,
         .bounded = sim.scenario.bounded,
+        .frozen_ns = INT64_MAX,
         .wake_control = wake_control,
     };
     for (uint32_t i = 0; i < shards * shards; i++)

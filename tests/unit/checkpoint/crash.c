@@ -323,7 +323,7 @@ static size_t count_in(const char *name)
 
 #define NAME_OF(arg, name) name,
 
-static const char *const all_names[] = {FAILPOINTS(NAME_OF, )};
+static const char *const all_names[] = {FAILPOINTS_CHECKPOINT(NAME_OF, )};
 
 /* Of this layer, not of those above. */
 static bool is_ours(const char *name)
