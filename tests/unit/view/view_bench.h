@@ -79,6 +79,7 @@ static inline bool bench_row(void *context, const struct row *row, void **slot)
                               .revision = row->revision,
                               .empty = row->empty,
                               .online = row->online,
+                              .online_only = row->online_only,
                               .retracted = row->retracted};
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);
