@@ -12,7 +12,7 @@
 #include "checkpoint/files.h"
 #include "checkpoint/rocks.h"
 
-#define READAHEAD_BYTES ((size_t)2 << 20)
+#define READAHEAD_BYTES ((size_t)256 << 10) /* of each table and thread that reads */
 
 struct checkpoint {
     char *path;

@@ -43,11 +43,12 @@ static rocksdb_block_based_table_options_t *table_options(bool to_read)
 
     rocksdb_block_based_options_set_block_cache(table, cache);
     rocksdb_cache_destroy(cache); /* the options hold it too */
-    rocksdb_block_based_options_set_filter_policy(
-        table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
     rocksdb_block_based_options_set_format_version(table, 5);
     rocksdb_block_based_options_set_block_size(table, 16 * 1024);
     if (!to_read) {
+        /* For keys that are looked up one by one; who reads a whole group has no use for it. */
+        rocksdb_block_based_options_set_filter_policy(
+            table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
         /* Indexes and filters then count as cache: memory has one bound. */
         rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
         rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);

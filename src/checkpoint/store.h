@@ -14,7 +14,8 @@
  * store_reset empties it, and the engine then captures everything anew. So it must, too, after a
  * capture that was given up: only an empty store is sure to hold no key that was deleted meanwhile.
  *
- * Belongs to the control thread. RocksDB has two threads of its own, which inherit its CPUs. */
+ * Belongs to the control thread. RocksDB has threads of its own, one that flushes, one that
+ * compacts, one that deletes; they inherit its CPUs. */
 #ifndef FRESHET_CHECKPOINT_STORE_H
 #define FRESHET_CHECKPOINT_STORE_H
 

@@ -102,11 +102,10 @@ static struct buf random_block(struct oracle *into)
     return block;
 }
 
-static size_t count_in(const char *folder)
+static size_t checkpoint_count(void)
 {
     struct catalog catalog;
 
-    (void)folder;
     MUST(catalog_list(dir, &catalog, &err));
     size_t count = catalog.count;
     catalog_free(&catalog);
@@ -153,7 +152,7 @@ static void a_full_disk_is_survived(void **state)
         assert_false(store_is_broken(store));
     }
     buf_free(&block);
-    assert_int_equal(count_in("checkpoints"), 1);
+    assert_int_equal(checkpoint_count(), 1);
     assert_false(has_half_made());
     checkpoint_holds(dir, before, &held);
 
@@ -226,7 +225,7 @@ static void after_an_error_of_the_disk_the_store_begins_anew(void **state)
     MUST_FAIL(store_freeze(store, &manifest, NULL, &err), -EFBIG, "File too large");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &large), 0);
     assert_true(store_is_broken(store));
-    assert_int_equal(count_in("checkpoints"), 1);
+    assert_int_equal(checkpoint_count(), 1);
     assert_false(has_half_made());
     MUST_FAIL(store_write(store, world_hash(0), buf_slice(&block), &err), -EFBIG, "writing");
     checkpoint_holds(dir, before, &held);

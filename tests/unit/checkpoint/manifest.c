@@ -137,7 +137,7 @@ static void random_manifest(struct manifest *manifest)
     }
     uint32_t sources = (uint32_t)random_below(4);
     for (uint32_t i = 0; i < sources; i++) {
-        char name[16];
+        char name[32];
 
         snprintf(name, sizeof(name), "source%u", i);
         manifest_add_source(manifest, name, random_text(), random_chance(50),
@@ -160,7 +160,7 @@ static void random_manifest(struct manifest *manifest)
                                                                   .release_ms = random_int64()});
     }
     for (uint64_t i = random_below(5); i-- > 0;) {
-        char name[16];
+        char name[32];
 
         snprintf(name, sizeof(name), "%06u.sst", (unsigned)i * 7);
         manifest_add_file(

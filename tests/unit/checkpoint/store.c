@@ -140,7 +140,7 @@ static void change_at_random(void)
 static void what_was_written_is_found_and_frozen(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(30); NEXT_SEED) {
+    for (FIRST_SEED; MORE_SEEDS(20); NEXT_SEED) {
         char id[CHECKPOINT_ID_SIZE];
 
         change_at_random();
@@ -170,7 +170,7 @@ static void restart_from(const char *id)
 static void chains_of_checkpoints_hold_what_each_held(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(6); NEXT_SEED) {
+    for (FIRST_SEED; MORE_SEEDS(4); NEXT_SEED) {
         struct oracle held[CHAIN];
         char ids[CHAIN][CHECKPOINT_ID_SIZE];
 
