@@ -264,7 +264,15 @@ static int open_state(struct checkpoint *checkpoint, struct err *err)
     pthread_mutex_unlock(&checkpoint->opening);
     if (error)
         err_prefix(err, "checkpoint %s", name_of(checkpoint->path));
-    return error;
+    return error == -ENOENT ? -EBADMSG : error;
+}
+
+/* A file of it that is missing is damage. */
+static int read_error(const struct checkpoint *checkpoint, char *errptr, struct err *err)
+{
+    int error = rocks_error(errptr, err, checkpoint->path);
+
+    return error == -ENOENT ? -EBADMSG : error;
 }
 
 /* Hands over what is from `first` to before `end`. */
@@ -297,10 +305,10 @@ static int read_range(struct checkpoint *checkpoint, const struct buf *first, co
         error = on_entry(context, key, value);
     }
     rocksdb_iter_get_error(iterator, &errptr);
-    if (errptr && error)
+    if (errptr && !error)
+        error = read_error(checkpoint, errptr, err);
+    else
         rocksdb_free(errptr);
-    else if (errptr)
-        error = rocks_error(errptr, err, checkpoint->path);
     rocksdb_iter_destroy(iterator);
     rocksdb_readoptions_destroy(options);
     return error;

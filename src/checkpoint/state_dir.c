@@ -319,7 +319,9 @@ bool savepoint_name_is_valid(const char *name)
     char process[CHECKPOINT_PROCESS_SIZE];
     size_t len = strlen(name);
 
-    if (len == 0 || len > SAVEPOINT_NAME_MAX || name[0] == '.' || half_made_by(name, process))
+    if (len == 0 || len > SAVEPOINT_NAME_MAX || name[0] == '.')
+        return false;
+    if (half_made_by(name, process) || checkpoint_id_is_valid(name))
         return false;
     for (size_t i = 0; i < len; i++) {
         char c = name[i];
