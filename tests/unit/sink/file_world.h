@@ -8,11 +8,10 @@
 #ifndef FRESHET_TESTS_FILE_WORLD_H
 #define FRESHET_TESTS_FILE_WORLD_H
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../support/json_value.h"
@@ -212,19 +211,16 @@ static inline int set_up(void **state)
     return 0;
 }
 
+static inline int remove_entry(const char *path, const struct stat *status, int kind,
+                               struct FTW *place)
+{
+    (void)status, (void)place;
+    return kind == FTW_DP ? rmdir(path) : __real_unlink(path);
+}
+
 static inline void remove_folder(const char *path)
 {
-    struct dirent *entry;
-    DIR *dir = opendir(path);
-    char name[400];
-
-    while (dir && (entry = readdir(dir))) {
-        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-        if (entry->d_name[0] != '.' && __real_unlink(name) != 0)
-            remove_folder(name);
-    }
-    closedir(dir);
-    rmdir(path);
+    assert_int_equal(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static inline int tear_down(void **state)
