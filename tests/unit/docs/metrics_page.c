@@ -1,13 +1,6 @@
 /* docs/METRICS.md says what the table of metric families says. FRESHET_UPDATE_DOCS=1 writes it. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "base/buf.h"
+#include "../support/document.h"
 #include "metrics/families.h"
 
 static const char path[] = FRESHET_SOURCE_DIR "/docs/METRICS.md";
@@ -58,37 +51,14 @@ static void page_build(struct buf *out)
     buf_append(out, foot, sizeof(foot) - 1);
 }
 
-static void file_read(struct buf *out)
-{
-    FILE *file = fopen(path, "r");
-    size_t got;
-
-    assert_non_null(file);
-    do {
-        got = fread(buf_reserve(out, 4096), 1, 4096, file);
-        out->len += got;
-    } while (got > 0);
-    fclose(file);
-}
-
 static void page_is_that_of_the_table(void **state)
 {
     struct buf wanted = {0};
-    struct buf found = {0};
 
     (void)state;
     page_build(&wanted);
-    if (getenv("FRESHET_UPDATE_DOCS")) {
-        FILE *file = fopen(path, "w");
-
-        assert_non_null(file);
-        assert_int_equal(fwrite(wanted.data, 1, wanted.len, file), wanted.len);
-        fclose(file);
-    }
-    file_read(&found);
-    assert_string_equal(buf_string(&wanted), buf_string(&found));
+    document_check(path, buf_slice(&wanted), "test_metrics_page");
     buf_free(&wanted);
-    buf_free(&found);
 }
 
 /* Prometheus' naming rules: base units, _total on counters and nowhere else. */
