@@ -21,10 +21,27 @@ static const char foot[] =
     "the bottleneck), `freshet_redis_connected` and `freshet_redis_dirty_keys`, and the "
     "`end_to_end` stage\n"
     "of `freshet_stage_seconds` against your freshness objective.\n\n"
-    "`GET /health`: 200 while all shards turn. `GET /ready`: 200 while rows reach the online "
-    "store.\n"
-    "`GET /status`: the same as JSON, with percentiles per stage and the position of every "
-    "partition.\n";
+    "What to be woken for: `freshet_checkpoint_age_seconds` above some ten of your "
+    "`checkpoint.every` (a start\n"
+    "replays that much, and file output and feature topic wait for it), "
+    "`freshet_checkpoint_failures_in_row`\n"
+    "above 1 (beyond `checkpoint.tolerable_failures` the process ends), growing "
+    "`freshet_lag_seconds`, and a\n"
+    "`freshet_feature_topic_failures_total` that moves. `freshet_checkpoint_stage_seconds` says "
+    "which step of a\n"
+    "checkpoint takes long: `align` and `capture` are the shards', `freeze` the disk's, `commit` "
+    "the brokers'.\n\n"
+    "`GET /health`: 200 while all shards turn and checkpoints come into force; 503 after two "
+    "failed ones in a\n"
+    "row, or when the last one is older than ten times `checkpoint.every` and than `every` and "
+    "`timeout`\n"
+    "together (not while a sink that is full holds the shards up: a restart would not help). "
+    "`GET /ready`: 200\n"
+    "while rows reach the online store. `GET /status`: the same as JSON, with percentiles per "
+    "stage, the\n"
+    "position of every partition and the last checkpoint. `POST /savepoint?name=NAME` asks for a "
+    "savepoint,\n"
+    "`GET /savepoint` says what became of it; `freshet checkpoint save` does both.\n";
 
 static const char *type_name(enum metric_type type)
 {
