@@ -7,7 +7,13 @@
 
 char *savepoint_path(const struct engine *engine, const char *name)
 {
-    return text_of("%s/savepoints/%s", state_dir_path(engine->checkpoints.dir), name);
+    char *path = text_of("%s/savepoints/%s", state_dir_path(engine->checkpoints.dir), name);
+    char *whole = realpath(path, NULL);
+
+    if (!whole)
+        return path;
+    free(path);
+    return whole;
 }
 
 static bool is_taken(const struct engine *engine, const char *name)

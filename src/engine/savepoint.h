@@ -32,7 +32,7 @@ struct savepoint {
  * partitions are assigned. */
 MUST_USE int savepoint_request(struct engine *engine, const char *name, struct err *err);
 
-/* Where the one of that name is, or would be; to be freed. */
+/* Where the one of that name is, from the root, or would be; to be freed. */
 char *savepoint_path(const struct engine *engine, const char *name);
 
 /* A checkpoint begins; has failed; is in force. Of one that failed after it was frozen the folder
