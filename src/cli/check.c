@@ -45,7 +45,7 @@ static int open_newest(const struct plan *plan, const char *path, struct checkpo
 static int open_against(const struct plan *plan, const char *against, struct checkpoint **ret,
                         struct err *err)
 {
-    char *manifest = text_of("%s/manifest", against);
+    char *manifest = text_make("%s/manifest", against);
     bool is_checkpoint = file_exists(manifest);
 
     free(manifest);

@@ -7,7 +7,7 @@
 
 char *savepoint_path(const struct engine *engine, const char *name)
 {
-    char *path = text_of("%s/savepoints/%s", state_dir_path(engine->checkpoints.dir), name);
+    char *path = text_make("%s/savepoints/%s", state_dir_path(engine->checkpoints.dir), name);
     char *whole = realpath(path, NULL);
 
     if (!whole)
