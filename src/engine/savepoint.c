@@ -72,4 +72,5 @@ void savepoint_done(struct savepoint *savepoint, const char *id)
         return;
     end(savepoint, SAVEPOINT_DONE);
     snprintf(savepoint->id, sizeof(savepoint->id), "%s", id);
+    log_info("savepoint %s is in force: checkpoint %s", savepoint->name, id);
 }
