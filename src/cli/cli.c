@@ -30,7 +30,7 @@ static const struct cli_command commands[] = {
              [RUN_FRESH] = {"--fresh", NULL,
                             "begin with empty state where the sources say, not where the group "
                             "left off"},
-             [RUN_FROM_CHECKPOINT] = {"--from-checkpoint", "[ID]",
+             [RUN_FROM_CHECKPOINT] = {"--from-checkpoint", "[ID|NAME]",
                                       "go on from this checkpoint or savepoint (default: the "
                                       "newest), whatever the group's offsets are"}},
         .run = command_run,
@@ -207,7 +207,7 @@ static void command_usage(const struct cli_command *command, FILE *out)
 
         snprintf(spelled, sizeof(spelled), "%s%s%s", option->name, option->value ? " " : "",
                  option->value ? option->value : "");
-        fprintf(out, "  %-20s %s\n", spelled, option->meaning);
+        fprintf(out, "  %-27s %s\n", spelled, option->meaning);
     }
     fprintf(out, "\n%s", command->details);
 }

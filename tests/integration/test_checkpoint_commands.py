@@ -182,6 +182,28 @@ def _from_checkpoint(lab, job, name):
     _freshet(lab, "run", job.path, "--bounded", "--from-checkpoint", name)
 
 
+@test("checkpoint_commands/at_once")
+def at_once(lab):
+    """A savepoint does not wait for the next checkpoint's time, though one be under way."""
+    document = load(_PIPELINE)
+    document["checkpoint"] = {"every": "1h"}
+    text = lab.pipeline(dump(document))
+    topic, _, parts = _parts(lab, text, 1)
+    lab.broker.produce(topic, parts[0])
+    job = lab.job(text, shards=2)
+    engine = lab.start(job)
+
+    def is_taken():  # not before there are partitions
+        engine.expect_running()
+        return command(lab.program, "checkpoint", "save", job.path, "early")[0] == 0
+
+    wait_until(is_taken, 20, "a savepoint is made")
+    _freshet(lab, "checkpoint", "save", job.path, "later", seconds=20)
+    require(engine.terminate() == 0, f"no clean end:\n{engine.messages()}")
+    names = {entry["savepoint"] for entry in _listed(lab, job)}
+    require({"early", "later"} <= names, f"savepoints: {names}")
+
+
 @test("checkpoint_commands/against")
 def against(lab):
     """What a changed pipeline file keeps; and what can't be gone on from at all."""
