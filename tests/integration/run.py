@@ -67,6 +67,7 @@ def register_tests(options):
         import test_self  # noqa: F401
         return
     import test_batching  # noqa: F401
+    import test_checkpoint_commands  # noqa: F401
     import test_examples  # noqa: F401
     import test_feature_topic  # noqa: F401
     import test_group  # noqa: F401
