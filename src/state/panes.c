@@ -84,10 +84,12 @@ char *panes_touch(struct panes_layout *layout, struct panes *panes, int64_t inde
     for (; at < panes->count; at++) {
         char *entry = panes_entry(layout, panes, at);
 
-        if (pane_index(entry) != index || pane_first_window(layout, entry) > first_window)
+        if (pane_index(entry) != index)
             break;
         if (!layout->split || pane_first_window(layout, entry) == first_window)
             return entry;
+        if (pane_first_window(layout, entry) > first_window)
+            break;
     }
     *ret_is_new = true;
 
