@@ -11,10 +11,10 @@ SEED ?= 1
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan demo test test-unit test-integration sim mutation bench bench-slides \
-        install clean format format-check help
+.PHONY: release dev asan tsan failpoints demo test test-unit test-integration sim mutation bench \
+        bench-slides install clean format format-check help
 
-release dev asan tsan:
+release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
 	@mkdir -p build
 	@cmake --preset $@ >build/$@.log 2>&1 || { cat build/$@.log; exit 1; }

@@ -90,7 +90,7 @@ static void bench_init(struct bench *bench, const char *view)
     buf_free(&text);
     arena_init(&bench->arena);
     intern_init(&bench->intern, &bench->arena);
-    bench->keyspace = keyspace_create(bench->plan, 0, &bench->arena, &bench->intern, &stats,
+    bench->keyspace = keyspace_create(bench->plan, 0, 0, &bench->arena, &bench->intern, &stats,
                                       (struct keyspace_output){.row = take_row,
                                                                .duplicates = &bench->duplicates,
                                                                .context = bench});

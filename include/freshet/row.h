@@ -40,6 +40,7 @@ struct row {
     bool empty;                     /* the window holds no event: the values are the empty ones */
     bool retracted;                 /* withdraws an earlier row with these bounds */
     bool online;                    /* the online store is to show it: the newest window there is */
+    bool online_only;               /* the outputs have had it, at the end of a bounded run */
     int64_t record_ms;              /* Kafka timestamp of the event that caused it, or -1 */
     int64_t fetched_ns;             /* when that event was polled (monotonic); 0: no single event */
     const struct row_value *values; /* by feature number of the view */

@@ -428,6 +428,42 @@ static void per_redis(struct page *page)
     }
 }
 
+static uint64_t feature_rows(const struct feature_lane_stats *stats)
+{
+    return counter_get(&stats->rows);
+}
+
+static uint64_t feature_bytes(const struct feature_lane_stats *stats)
+{
+    return counter_get(&stats->bytes);
+}
+
+static uint64_t feature_pending(const struct feature_lane_stats *stats)
+{
+    return (uint64_t)gauge_get(&stats->pending_bytes);
+}
+
+static void feature_topic(struct page *page)
+{
+    static const struct {
+        enum metric_family family;
+        uint64_t (*read)(const struct feature_lane_stats *stats);
+    } families[] = {
+        {FAMILY_FEATURE_ROWS, feature_rows},
+        {FAMILY_FEATURE_BYTES, feature_bytes},
+        {FAMILY_FEATURE_PENDING, feature_pending},
+    };
+    struct feature_topic *topic = page->fleet->features;
+
+    for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+        exposition_family(&page->text, families[f].family);
+        for (uint32_t i = 0; i < page->fleet->shard_count; i++)
+            sample(page, i, NULL, NULL,
+                   families[f].read(feature_lane_stats(feature_topic_lane(topic, i))));
+    }
+    one(page, FAMILY_FEATURE_FAILURES, (double)feature_topic_failures(topic));
+}
+
 static void stages(struct page *page)
 {
     char number[16];
@@ -469,9 +505,12 @@ static void process(struct page *page)
     one(page, FAMILY_MEMORY, resident_bytes());
     if (page->fleet->side)
         one(page, FAMILY_SIDE_FAILURES, (double)side_output_failures(page->fleet->side));
-    if (page->fleet->file)
+    if (page->fleet->file) {
         one(page, FAMILY_FILE_BYTES,
             (double)atomic_load_explicit(&page->fleet->file->bytes, memory_order_relaxed));
+        one(page, FAMILY_FILE_PENDING,
+            (double)atomic_load_explicit(&page->fleet->file->pending_bytes, memory_order_relaxed));
+    }
 }
 
 void report_metrics(struct engine *engine, struct buf *out)
@@ -493,5 +532,7 @@ void report_metrics(struct engine *engine, struct buf *out)
     per_shard(&page);
     if (page.plan->redis.present)
         per_redis(&page);
+    if (page.fleet->features)
+        feature_topic(&page);
     stages(&page);
 }

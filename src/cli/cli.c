@@ -15,13 +15,24 @@ static const struct cli_command commands[] = {
             "\n"
             "Examples:\n"
             "  freshet run pipeline.yaml\n"
-            "  freshet run pipeline.yaml --bounded     all that is in the topics now, then end\n",
+            "  freshet run pipeline.yaml --bounded     all that is in the topics now, then end\n"
+            "  freshet run pipeline.yaml --from-checkpoint\n"
+            "\n"
+            "It goes on from the checkpoint that the group's committed offsets name. If they name\n"
+            "none, or what is there does not fit, it says so and ends; these two flags go on:\n"
+            "--fresh drops the state, --from-checkpoint takes it with its own offsets.\n",
         .positional_min = 1,
         .positional_max = 1,
         .options =
             {[RUN_BOUNDED] = {"--bounded", NULL,
                               "read to the end offsets seen at start, let time run out, end"},
-             [RUN_LOG_LEVEL] = {"--log-level", "LEVEL", "debug, info (default), warn or error"}},
+             [RUN_LOG_LEVEL] = {"--log-level", "LEVEL", "debug, info (default), warn or error"},
+             [RUN_FRESH] = {"--fresh", NULL,
+                            "begin with empty state where the sources say, not where the group "
+                            "left off"},
+             [RUN_FROM_CHECKPOINT] = {"--from-checkpoint", "[ID]",
+                                      "go on from this checkpoint or savepoint (default: the "
+                                      "newest), whatever the group's offsets are"}},
         .run = command_run,
     },
     {
@@ -164,6 +175,13 @@ static int option_take(const struct cli_command *command, int argc, char **argv,
     }
     if (equals) {
         args->values[number] = equals + 1;
+        return 0;
+    }
+    if (command->options[number].value[0] == '[') {
+        bool is_given = *at + 1 < argc && argv[*at + 1][0] != '-' &&
+                        args->positional_count >= command->positional_min;
+
+        args->values[number] = is_given ? argv[++*at] : "";
         return 0;
     }
     if (*at + 1 == argc)

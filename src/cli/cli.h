@@ -15,8 +15,10 @@ enum exit_code {
 
 /* An option of a command, without or with a value. */
 struct cli_option {
-    const char *name;  /* "--bounded" */
-    const char *value; /* what help calls its value, or NULL: it has none */
+    const char *name; /* "--bounded" */
+    /* What help calls its value; NULL: it has none; "[…]": it may have one, behind '=' or, when all
+     * positional arguments that there must be are there, as the next argument. */
+    const char *value;
     const char *meaning;
 };
 
@@ -57,6 +59,8 @@ int command_demo(const struct cli_args *args);
 enum run_option {
     RUN_BOUNDED,
     RUN_LOG_LEVEL,
+    RUN_FRESH,
+    RUN_FROM_CHECKPOINT,
 };
 
 enum get_option {

@@ -24,6 +24,9 @@ enum engine_phase {
 
 struct engine_options {
     bool bounded; /* read to the end offsets seen at start, let time run out, stop */
+    bool fresh;   /* begin with empty state where the sources say, whatever was committed */
+    /* Go on from this checkpoint ("": the newest), whatever was committed; or NULL. */
+    const char *from_checkpoint;
     /* Called about every second while it runs; may be NULL. */
     void (*tick)(void *context, struct engine *engine);
     void *context;

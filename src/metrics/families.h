@@ -67,6 +67,16 @@
     X(REPLAYING, "freshet_replaying", GAUGE, "shard",                                              \
       "1 while rows for Redis are held back after a start")                                        \
     X(FILE_BYTES, "freshet_file_output_bytes_total", COUNTER, "", "Written to the output file")    \
+    X(FILE_PENDING, "freshet_file_output_pending_bytes", GAUGE, "",                                \
+      "Rows of the checkpoints under way: not in the output file yet")                             \
+    X(FEATURE_ROWS, "freshet_feature_topic_rows_total", COUNTER, "shard",                          \
+      "Rows handed to the Kafka client for the feature topic")                                     \
+    X(FEATURE_BYTES, "freshet_feature_topic_bytes_total", COUNTER, "shard",                        \
+      "Bytes of their keys and values")                                                            \
+    X(FEATURE_PENDING, "freshet_feature_topic_pending_bytes", GAUGE, "shard",                      \
+      "Rows that wait for the transaction before theirs, or for room in the client's queue")       \
+    X(FEATURE_FAILURES, "freshet_feature_topic_failures_total", COUNTER, "",                       \
+      "Rows that were refused for good")                                                           \
     X(REDIS_ROWS, "freshet_redis_rows_total", COUNTER, "shard outcome",                            \
       "Rows for Redis: taken in all; of them coalesced with an earlier one, unchanged, kept, "     \
       "older than what is shown, too large")                                                       \

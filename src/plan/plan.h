@@ -29,7 +29,7 @@
 #define PLAN_LIST_LIMIT_MAX      10000
 #define PLAN_FIRST_LAST_MAX      1000 /* n of first and last */
 #define PLAN_TOP_MAX             256  /* n of top */
-#define PLAN_DEDUP_ID_BYTES      32   /* what a remembered id takes of the state */
+#define PLAN_DEDUP_ID_BYTES      48   /* what a remembered id takes of the state */
 #define PLAN_WINDOW_MAX_MS       (INT64_C(3660) * 24 * 3600 * 1000) /* about ten years */
 #define PLAN_SLIDES_MAX          100000                             /* slides a window may have */
 
@@ -268,6 +268,12 @@ struct plan_checkpoint {
     uint32_t retain;
 };
 
+/* outputs.kafka */
+struct plan_feature_topic {
+    const char *name; /* or NULL: there is none */
+    bool transactional;
+};
+
 struct plan {
     const char *file; /* as given, for messages */
     const char *pipeline;
@@ -282,6 +288,7 @@ struct plan {
     struct plan_engine engine;
     struct plan_admin admin;
     const char *file_output; /* path of outputs.file, or NULL */
+    struct plan_feature_topic feature_topic;
     struct plan_memory *memory;
 };
 

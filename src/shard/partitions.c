@@ -8,14 +8,17 @@
 
 static bool on_row(void *context, const struct row *row, void **slot)
 {
-    struct shard *shard = ((struct outlet *)context)->shard;
+    const struct outlet *outlet = context;
+    struct shard *shard = outlet->shard;
     bool go_on = true;
 
     if (shard->redis && row->online) {
-        redis_sink_row(shard->redis, row, slot);
+        redis_sink_row(shard->redis, row, outlet->partition, slot);
         go_on = !redis_sink_full(shard->redis);
     }
     if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
+        go_on = false;
+    if (shard->features && !feature_lane_row(shard->features, row))
         go_on = false;
     return go_on;
 }
@@ -34,18 +37,19 @@ static bool on_late(void *context, uint32_t source, const struct event *event, b
     return late_send(outlet->shard, source, event->record, event->watermark_ms, by_watermark);
 }
 
-static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, struct outlet *outlet)
+static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32_t partition,
+                                     struct outlet *outlet)
 {
     const struct plan_source *plan = &shard->plan->sources[source];
     struct view_stats **stats = calloc(plan->view_count, sizeof(struct view_stats *));
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, ++shard->groups};
+    *outlet = (struct outlet){shard, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
-        shard->plan, source, &shard->arena, &shard->intern, stats,
+        shard->plan, source, partition, &shard->arena, &shard->intern, stats,
         (struct keyspace_output){.row = on_row,
                                  .release = on_release,
                                  .late = on_late,
@@ -74,15 +78,16 @@ void partitions_init(struct shard *shard)
         CHECK(shard->partitions[i]);
         if (plan->sources[i].aligned)
             continue;
-        shard->is_held = true; /* like the clocks below */
-        shard->shuffles[i].keyspace = keyspace_for(shard, i, &shard->shuffles[i].outlet);
+        shard->is_held = shard->is_muted = true; /* like the clocks below */
+        shard->shuffles[i].keyspace = keyspace_for(shard, i, PLAN_NONE, &shard->shuffles[i].outlet);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
         for (uint32_t j = 0; j < count; j++)
             shard->shuffles[i].clocks[j] = (struct mail_clock){
                 .watermark_ms = WATERMARK_NONE,
                 .clock_ms = WATERMARK_NONE,
-                .is_replaying = true}; /* until its shard says otherwise */
+                .is_replaying = true, /* until its shard says otherwise; likewise */
+                .is_muted = true};
     }
 }
 
@@ -144,6 +149,65 @@ static bool is_replaying(const struct partition *partition)
     return partition->position < partition->replay_offset;
 }
 
+static bool is_muted(const struct partition *partition)
+{
+    return partition->position < partition->mute_offset;
+}
+
+/* Whether all that counts holds for some partition: of an aligned source one of this shard's, of a
+ * shuffled one any. */
+static bool some_partition(const struct shard *shard, bool (*holds)(const struct partition *),
+                           bool (*was_told)(const struct mail_clock *))
+{
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            const struct partition *partition = shard->partitions[i][j];
+
+            if (partition && partition->keyspace && holds(partition))
+                return true;
+            if (shard->shuffles[i].keyspace && was_told(&shard->shuffles[i].clocks[j]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool was_told_replaying(const struct mail_clock *clock)
+{
+    return clock->is_replaying;
+}
+
+static bool was_told_muted(const struct mail_clock *clock)
+{
+    return clock->is_muted;
+}
+
+bool partitions_replaying(const struct shard *shard)
+{
+    return some_partition(shard, is_replaying, was_told_replaying);
+}
+
+bool partitions_muted(const struct shard *shard)
+{
+    return some_partition(shard, is_muted, was_told_muted);
+}
+
+/* As the checkpoint has it: before the keyspace takes any event. */
+static void partition_restore(struct shard *shard, struct partition *partition,
+                              const struct command *command)
+{
+    const struct manifest_partition *from = command->from;
+
+    partition->newest_ms = from->newest_ms;
+    partition->watermark_ms = from->watermark_ms;
+    partition->clock_ms = from->clock_ms;
+    partition->last_offset = from->last_offset;
+    partition->last_hash = from->last_hash;
+    partition->must_verify = from->last_offset >= 0;
+    if (partition->keyspace)
+        restore_partition(shard, partition, command->restore);
+}
+
 void partition_assign(struct shard *shard, const struct command *command)
 {
     struct partition *partition = calloc(1, sizeof(*partition));
@@ -159,14 +223,22 @@ void partition_assign(struct shard *shard, const struct command *command)
         .position = command->start_offset,
         .end_offset = command->end_offset,
         .replay_offset = command->replay_offset,
+        .mute_offset = command->mute_offset,
+        .last_offset = -1,
         .silent_since_ns = shard->now_ns,
         .has_ended = command->start_offset >= command->end_offset,
     };
     ingest_void(shard, command->source, command->partition);
     if (shard->plan->sources[command->source].aligned)
-        partition->keyspace = keyspace_for(shard, command->source, &partition->outlet);
+        partition->keyspace = keyspace_for(shard, command->source, command->partition,
+                                           &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
+    if (command->from)
+        partition_restore(shard, partition, command);
+    if (command->needs_commit)
+        commit_await(shard);
     shard->is_held |= is_replaying(partition);
+    shard->is_muted |= is_muted(partition);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
 }
@@ -210,6 +282,7 @@ static struct mail_clock clock_of(const struct partition *partition)
         .is_idle = partition->is_idle,
         .has_ended = partition->has_ended,
         .is_replaying = is_replaying(partition),
+        .is_muted = is_muted(partition),
         .watermark_ms = partition->watermark_ms,
         .clock_ms = partition->clock_ms,
     };
@@ -313,19 +386,4 @@ bool partitions_ended(const struct shard *shard)
         }
     }
     return true;
-}
-
-bool partitions_replaying(const struct shard *shard)
-{
-    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
-        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
-            const struct partition *partition = shard->partitions[i][j];
-
-            if (partition && partition->keyspace && is_replaying(partition))
-                return true;
-            if (shard->shuffles[i].keyspace && shard->shuffles[i].clocks[j].is_replaying)
-                return true;
-        }
-    }
-    return false;
 }

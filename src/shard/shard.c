@@ -17,6 +17,9 @@ static void commands_take(struct shard *shard)
 
     while ((command = spsc_pop(&shard->commands))) {
         switch (command->kind) {
+        case COMMAND_RESTORE:
+            restore_shuffled(shard, command);
+            break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
             break;
@@ -25,6 +28,12 @@ static void commands_take(struct shard *shard)
             break;
         case COMMAND_COMPLETE:
             shard->assignments_complete = true;
+            break;
+        case COMMAND_MARK:
+            share_begin(shard, command);
+            break;
+        case COMMAND_ABORT:
+            share_abort(shard);
             break;
         case COMMAND_DRAIN:
             shard->drain_wanted = true;
@@ -38,15 +47,27 @@ static void commands_take(struct shard *shard)
     }
 }
 
+static void report_push(struct shard *shard, const struct report *report)
+{
+    struct report *copy = malloc(sizeof(*copy));
+
+    CHECK(copy);
+    *copy = *report;
+    CHECK(spsc_push(&shard->reports, copy)); /* fewer than commands */
+    shard->fleet->wake_control(shard->fleet->context);
+}
+
 void report_send(struct shard *shard, enum report_kind kind, const char *text)
 {
-    struct report *report = calloc(1, sizeof(*report));
+    struct report report = {.kind = kind};
 
-    CHECK(report);
-    report->kind = kind;
-    snprintf(report->text, sizeof(report->text), "%s", text ? text : "");
-    CHECK(spsc_push(&shard->reports, report)); /* fewer than commands */
-    shard->fleet->wake_control(shard->fleet->context);
+    snprintf(report.text, sizeof(report.text), "%s", text ? text : "");
+    report_push(shard, &report);
+}
+
+void report_mark(struct shard *shard, struct mark *mark)
+{
+    report_push(shard, &(struct report){.kind = REPORT_CAPTURED, .mark = mark});
 }
 
 /* Fires what is due. True if more is. */
@@ -84,33 +105,60 @@ static bool keyspaces_finish(struct shard *shard)
     return more;
 }
 
+static bool commit_has_come(const struct shard *shard)
+{
+    return atomic_load(&shard->fleet->commits_accepted) >= shard->commit_needed;
+}
+
+void commit_await(struct shard *shard)
+{
+    bool is_first = commit_has_come(shard);
+
+    shard->commit_needed = atomic_load(&shard->fleet->commits_begun) + 1;
+    if (is_first)
+        report_send(shard, REPORT_URGENT, NULL);
+}
+
+/* A replay has caught up when all that is due by then has fired. */
+static bool is_behind(const struct shard *shard, bool was_behind,
+                      bool (*some_is)(const struct shard *shard))
+{
+    return some_is(shard) || (was_behind && shard->must_fire);
+}
+
 static void sinks_turn(struct shard *shard)
 {
     bool flushing = shard->phase >= PHASE_FLUSHING;
 
     if (shard->redis) {
-        /* A replay has caught up when all that is due by then has fired. */
-        shard->is_held = partitions_replaying(shard) || (shard->is_held && shard->must_fire);
+        shard->is_held = is_behind(shard, shard->is_held, partitions_replaying);
         gauge_set(&shard->stats.replaying, shard->is_held);
-        redis_sink_hold(shard->redis, shard->is_held);
+        redis_sink_hold(shard->redis, shard->is_held || !commit_has_come(shard));
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
     }
     if (shard->file)
         file_lane_turn(shard->file, shard->now_ns, flushing);
+    shard->is_muted = is_behind(shard, shard->is_muted, partitions_muted);
+    if (shard->features) {
+        feature_lane_mute(shard->features, shard->is_muted);
+        feature_lane_turn(shard->features);
+    }
 }
 
 static bool sinks_full(const struct shard *shard)
 {
     return (shard->redis && redis_sink_full(shard->redis)) ||
-           (shard->file && file_lane_full(shard->file));
+           (shard->file && file_lane_full(shard->file)) ||
+           (shard->features && feature_lane_full(shard->features)) || share_full(shard);
 }
 
 /* What is held back goes with the process: the next one replays it again. */
 static bool sinks_idle(const struct shard *shard)
 {
     return (!shard->redis || shard->is_held || redis_sink_idle(shard->redis)) &&
-           (!shard->file || file_lane_idle(shard->file));
+           (!shard->file || file_lane_idle(shard->file)) &&
+           (!shard->features || feature_lane_idle(shard->features));
 }
 
 static void mail_flush(struct shard *shard)
@@ -229,11 +277,30 @@ static int64_t wait_ns(const struct shard *shard, bool work_left)
         return FULL_WAIT_NS;
     if (work_left || shard->plan->engine.busy_poll)
         return 0;
+    until_ns = MIN(until_ns, share_deadline_ns(shard));
     if (shard->redis)
         until_ns = MIN(until_ns, redis_sink_deadline(shard->redis));
     if (shard->file)
         until_ns = MIN(until_ns, file_lane_deadline_ns(shard->file));
+    if (shard->features)
+        until_ns = MIN(until_ns, feature_lane_deadline_ns(shard->features, shard->now_ns));
     return MAX(until_ns - clock_monotonic_ns(), INT64_C(0));
+}
+
+/* A process that was frozen may have a successor, which has its partitions and writes to Redis:
+ * what the gate keeps back goes out when a commit has shown that it has none. */
+static void frozen_look(struct shard *shard, int64_t now_ns)
+{
+    bool is_open = loop_gate_turn(shard->loop);
+
+    if (now_ns - shard->now_ns > shard->fleet->frozen_ns || (!is_open && !shard->is_frozen)) {
+        shard->is_frozen = true;
+        commit_await(shard);
+    }
+    if (shard->is_frozen && commit_has_come(shard)) {
+        shard->is_frozen = false;
+        loop_gate_open(shard->loop);
+    }
 }
 
 static void turn_begin(struct shard *shard)
@@ -242,6 +309,7 @@ static void turn_begin(struct shard *shard)
 
     if (shard->is_full)
         counter_add(&shard->stats.backpressure_ns, (uint64_t)(now_ns - shard->now_ns));
+    frozen_look(shard, now_ns);
     shard->now_ns = now_ns;
     shard->now_ms = clock_realtime_ms();
     shard->is_full = sinks_full(shard);
@@ -262,15 +330,17 @@ int shard_turn(struct shard *shard)
         if (!shard->drain_wanted && shard->phase == PHASE_READING)
             ingest_fetch(shard);
         bool fetched = shard->batch.count > 0;
-        left = ingest_run(shard) || fetched || left;
+        left = (ingest_run(shard) || fetched || left) && !ingest_is_held(shard);
     }
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
     left = keyspaces_fire(shard) || left;
     left = phase_advance(shard, left) || left;
+    left = share_turn(shard) || left;
     mail_flush(shard);
     sinks_turn(shard);
     shard->is_full = sinks_full(shard);
+    atomic_store_explicit(&shard->is_full_seen, shard->is_full, memory_order_relaxed);
     sample(shard);
     hdr_record(&shard->stats.turn_ns, clock_monotonic_ns() - shard->now_ns, 1);
 
@@ -308,6 +378,7 @@ static int edges_open(struct shard *shard, struct err *err)
 
     if (error)
         return error;
+    loop_gate_limit(shard->loop, shard->fleet->frozen_ns);
     if (plan->redis.present) {
         struct redis_sink_options redis = {
             .plan = plan,
@@ -322,6 +393,8 @@ static int edges_open(struct shard *shard, struct err *err)
     }
     if (shard->fleet->file)
         shard->file = &shard->fleet->file->lanes[shard->number];
+    if (shard->fleet->features)
+        shard->features = feature_topic_lane(shard->fleet->features, shard->number);
     shard->intake = intake_create(shard->consumer, loop_wake_fd(shard->loop));
     return 0;
 }
@@ -339,6 +412,7 @@ struct shard *shard_create(struct fleet *fleet, uint32_t number, struct consumer
     shard->consumer = consumer;
     spsc_init(&shard->commands, RING_CAPACITY);
     spsc_init(&shard->reports, RING_CAPACITY);
+    share_init(shard);
     return shard;
 }
 
@@ -382,14 +456,16 @@ void shard_close(struct shard *shard)
 
 static void rings_done(struct shard *shard)
 {
+    struct report report;
     void *left;
 
     while ((left = spsc_pop(&shard->commands)))
         free(left);
-    while ((left = spsc_pop(&shard->reports)))
-        free(left);
+    while (shard_report(shard, &report))
+        mark_free(report.mark);
     spsc_done(&shard->commands);
     spsc_done(&shard->reports);
+    share_done(shard);
 }
 
 void shard_free(struct shard *shard)
@@ -446,6 +522,11 @@ bool shard_report(struct shard *shard, struct report *ret)
     *ret = *report;
     free(report);
     return true;
+}
+
+bool shard_is_full(const struct shard *shard)
+{
+    return atomic_load_explicit(&shard->is_full_seen, memory_order_relaxed);
 }
 
 void shard_wake(struct shard *shard)

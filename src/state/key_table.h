@@ -33,6 +33,8 @@ struct key_head {
     int64_t amend_ms;  /* when the watermark reaches it, windows fire once more; CALENDAR_NEVER */
     int64_t free_ms;   /* when what is released reaches it, the key may go; CALENDAR_NEVER */
     void *sink_slot;   /* the online sink's place; released through it */
+    uint32_t changed;  /* view/capture.c: the epoch in which it changed last, or 0 */
+    bool is_stored;    /* a checkpoint holds the key */
 };
 
 struct key_slot {

@@ -37,7 +37,9 @@ struct session {
     int64_t last_ms;   /* of its last one */
     uint32_t revision; /* of its last row */
     bool has_fired;    /* the clock has reached its end */
-    bool is_due;       /* it fired early: once more when the watermark reaches its end */
+    bool is_finished;  /* the end of a bounded run has fired it ahead of the clock */
+    bool is_due;       /* it fired early, and an event came since: once more, when the clock (if it
+                        * is_finished; else the watermark) reaches its end */
 };
 
 struct panes {

@@ -3,21 +3,34 @@
 #define FRESHET_VIEW_INTERNAL_H
 
 #include "aggregate/evaluate.h"
+#include "state/bits.h"
 #include "state/calendar.h"
 #include "state/ids.h"
 #include "state/panes.h"
 #include "view/keyspace.h"
+#include "view/layout.h"
 #include "window/slides.h"
 
 #define BOUNDARY_NEVER (INT64_MAX / 2)
+#define SPAN_BITS      5
+#define SPAN           (1 << SPAN_BITS) /* panes, or spans of one level, in one of the next */
+#define WINDOW_EVERY                                                                               \
+    (INT64_MIN / 2) /* in place of the first window: a span's events in all of theirs */
 
-/* A window of an on_close view that fired and whose row was, or is to be, emitted again. */
+#define REVISION_NONE UINT32_MAX /* + 1: 0 */
+
+/* A window of which a row was emitted that is to be, or was, emitted again:
+ *   on_close    one that fired before an event entered it; or, by the end of a bounded run, before
+ *               the clock was there: then it is due when the clock gets there
+ *   on_update   a boundary for which the end of a bounded run has emitted a row ahead of time; due
+ *               if an event has entered since */
 struct amendment {
     int64_t window;
-    uint32_t revision; /* of its last row */
-    bool is_due;       /* fires once more when the watermark reaches its end */
+    uint32_t revision; /* of its last row, or REVISION_NONE */
+    bool is_due;       /* there is more to show than that row did */
 };
 
+/* In the order of their windows. */
 struct amendments {
     uint32_t len;
     uint32_t cap;
@@ -30,12 +43,16 @@ struct view_state {
      * ran out. */
     int64_t fired;
     union {
-        struct amendments *amendments; /* on_close: NULL mostly */
+        struct amendments *amendments; /* slides: NULL mostly */
+        int64_t last_start_ms;         /* on_update sessions and lifetimes: of the last row */
+    };
+    union {
+        /* on_close: the end of a bounded run has fired up to here, if that is ahead of `fired`. */
+        int64_t finished;
         struct {
             int64_t newest_ms; /* on_update: of the events that entered, or WATERMARK_NONE */
-            int64_t start_ms;  /* of the last row, or WATERMARK_NONE */
-            int64_t end_ms;
-            uint32_t revision;
+            int64_t end_ms;    /* of the last row, or WATERMARK_NONE */
+            uint32_t revision; /* and its number */
         } last;
     };
 };
@@ -60,10 +77,25 @@ struct view {
     struct view_stats *stats;
 };
 
+/* What has changed, and what of it is to be captured: capture.c. */
+struct capture {
+    uint32_t epoch; /* marks so far, and one */
+    bool is_under_way;
+    bool must_be_all;    /* the last one was broken off */
+    uint64_t number;     /* of the checkpoint */
+    struct bits changed; /* numbers of keys that changed since the last mark */
+    struct bits pending; /* those that have not been written since, and had before it */
+    uint32_t next;       /* where the pending ones are looked for next */
+    struct buf deleted;  /* entries of keys that went since the last mark */
+    struct buf captured;
+};
+
 struct keyspace {
     const struct plan *plan;
     const struct plan_source *source;
+    int32_t partition; /* aligned: the key group; else PLAN_NONE */
     struct arena *arena;
+    struct intern *intern;
     struct keyspace_output output;
     int64_t watermark_ms;
     int64_t clock_ms;
@@ -79,9 +111,10 @@ struct keyspace {
     struct calendar free;   /* by release_ms: keys that no window may need any more */
     struct paneset *panesets;
     struct view *views;
-    struct ids *ids;           /* for `dedup:`, or NULL */
+    struct ids *ids; /* for `dedup:`, or NULL */
+    struct capture capture;
     bool is_held;              /* the watermark releases nothing */
-    bool is_finishing;         /* end of a bounded run: only windows with events, none online */
+    bool is_finishing;         /* ahead of the clock: only windows with events, none online */
     uint32_t finish_next;      /* the record that is finished next */
     bool must_stop;            /* the output is full */
     const struct event *cause; /* the event being applied, or NULL */
@@ -128,6 +161,7 @@ struct row_facts {
     uint32_t revision;
     bool empty;
     bool retracted;
+    bool online_only;
     const struct row_value *values;
 };
 
@@ -176,16 +210,75 @@ void due_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
 /* Looks at the key's amendments again when the watermark reaches the window's end, or it closes. */
 void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
 
+/* keyspace.c */
+bool paneset_is_split(const struct plan *plan, const struct plan_source *source, uint32_t paneset);
+int64_t views_lag_max_ms(const struct plan *plan, const struct plan_source *source);
+enum paneset_kind kind_of(const struct keyspace *keyspace, uint32_t paneset);
+
+/* A new key with nothing in it, for who fills it and looks after its times. */
+struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice key,
+                         int64_t clock_ms);
+
+/* Looks at a key again when its state says that there is something to do. */
+void key_schedule(struct keyspace *keyspace, struct key_head *key);
+
+/* Frees the key and all it holds. */
+void key_remove(struct keyspace *keyspace, struct key_head *key);
+
+/* capture.c */
+void capture_init(struct keyspace *keyspace);
+void capture_done(struct keyspace *keyspace);
+uint32_t capture_group(const struct keyspace *keyspace, uint64_t key_hash);
+void capture_write_first(struct keyspace *keyspace, struct key_head *key);
+
+/* Goes before every change of what is saved of the key. */
+static inline void key_touch(struct keyspace *keyspace, struct key_head *key)
+{
+    if (UNLIKELY(key->changed != keyspace->capture.epoch))
+        capture_write_first(keyspace, key);
+}
+
+/* The key is new. */
+void capture_created(struct keyspace *keyspace, struct key_head *key);
+
+/* It was loaded. */
+void capture_loaded(struct keyspace *keyspace, struct key_head *key, bool is_changed);
+
+/* The key goes. */
+void capture_dropped(struct keyspace *keyspace, struct key_head *key);
+
+/* schema.c */
+const struct layout *schema_map_layout(const struct schema_map *map);
+
+/* key_codec.c */
+void key_save(struct keyspace *keyspace, struct key_head *key, struct buf *out);
+/* Makes the key. *ret_key is NULL if the layout is not that of the plan (`is_same`), and nothing of
+ * the key is left. Returns 0; or -EBADMSG with nothing held. */
+MUST_USE int key_load(struct keyspace *keyspace, const struct layout *layout, bool is_same,
+                      struct slice name, struct slice value, struct key_head **ret_key);
+
+/* amendments.c: of a view over slides */
+struct amendment *amendment_find(const struct subject *subject, int64_t window);
+struct amendment *amendment_for(const struct subject *subject, int64_t window);
+
+/* Forgets the first `count`, or those before the window. */
+void amendments_drop(const struct subject *subject, uint32_t count);
+void amendments_drop_before(const struct subject *subject, int64_t window);
+
 /* on_close.c */
 int64_t on_close_next(const struct subject *subject);
 void on_close_fire(const struct subject *subject, int64_t window);
 void on_close_entered(const struct subject *subject, const struct entry *entry,
                       int64_t watermark_ms);
 void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t release_ms);
-void on_close_done(const struct subject *subject);
+void on_close_finish(const struct subject *subject);
+void on_close_schedule(const struct subject *subject);
 
 /* slides.c: tumbling and sliding windows */
 uint32_t slides_levels(int64_t panes_max);
+int64_t slides_width(uint32_t level); /* of a span, in panes */
+void slides_schedule(struct keyspace *keyspace, struct key_head *key, uint32_t view);
+void slides_make_spans(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
 void due_at_boundary(const struct subject *subject, int64_t boundary);
 void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
                    const struct event *event, const struct instant *now);
@@ -210,6 +303,7 @@ void sessions_release(struct keyspace *keyspace, struct key_head *key, uint32_t 
 int64_t sessions_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
                                  uint32_t paneset, const struct panes *panes);
 void sessions_finish(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
+void sessions_schedule(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
 
 /* lifetime.c */
 bool lifetime_is_gone(struct keyspace *keyspace, struct key_head *key, uint32_t paneset,
@@ -225,6 +319,7 @@ void on_update_emit(const struct subject *subject, int64_t start_ms, int64_t end
                     const struct row_value *values);
 int64_t on_update_next(const struct subject *subject);
 void on_update_fire(const struct subject *subject, int64_t boundary);
+void on_update_finish(const struct subject *subject);
 void on_update_entered(const struct subject *subject, int64_t pane, int64_t time_ms);
 
 #endif

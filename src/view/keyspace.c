@@ -1,20 +1,23 @@
 #include "view/internal.h"
 
+#include "base/hash.h"
 #include "window/lateness.h"
 
 #define BATCH 32 /* events whose look-ups are under way together */
 
-static bool views_differ_in_size(const struct keyspace *keyspace, uint32_t paneset)
+/* Where an event may come too late for some windows that have not fired, or for one view and not
+ * for another: see panes.h. */
+bool paneset_is_split(const struct plan *plan, const struct plan_source *source, uint32_t paneset)
 {
-    const struct plan_source *source = keyspace->source;
+    const struct plan_paneset *panes = &source->panesets[paneset];
+    bool may_differ = false;
 
     for (uint32_t i = 0; i < source->view_count; i++) {
-        const struct plan_view *view = &keyspace->plan->views[source->views[i]];
+        const struct plan_view *view = &plan->views[source->views[i]];
 
-        if (view->paneset == (int)paneset && view->panes != source->panesets[paneset].panes_max)
-            return true;
+        may_differ |= view->paneset == (int)paneset && view->panes != panes->panes_max;
     }
-    return false;
+    return (!source->aligned && panes->panes_max > 1) || may_differ;
 }
 
 /* Slides after which a pane is in no window any more; an on_update view shows it for one more than
@@ -42,11 +45,9 @@ static void panesets_init(struct keyspace *keyspace, struct intern *intern)
     for (uint32_t i = 0; i < source->paneset_count; i++) {
         const struct plan_paneset *plan = &source->panesets[i];
         struct paneset *paneset = &keyspace->panesets[i];
-        /* Where an event may come too late for some windows that have not fired, or for one view
-         * and not for another: see panes.h. */
-        bool split = (!source->aligned && plan->panes_max > 1) || views_differ_in_size(keyspace, i);
 
-        panes_layout_init(&paneset->layout, plan, split, keyspace->arena, intern);
+        panes_layout_init(&paneset->layout, plan, paneset_is_split(keyspace->plan, source, i),
+                          keyspace->arena, intern);
         paneset->first_panes = keyspace->panes_count++;
         if (plan->kind != PANES_SLIDES)
             continue;
@@ -78,24 +79,37 @@ static void views_init(struct keyspace *keyspace, const struct intern *intern,
             .before = plan->on_update ? evaluator_create(plan, panes, intern) : NULL,
             .stats = stats[i],
         };
-        keyspace->lag_max_ms = MAX(keyspace->lag_max_ms,
-                                   MAX(plan->size_ms, plan->gap_ms) + source->allowed_lateness_ms);
     }
 }
 
-struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struct arena *arena,
-                                 struct intern *intern, struct view_stats *const *stats,
-                                 struct keyspace_output output)
+int64_t views_lag_max_ms(const struct plan *plan, const struct plan_source *source)
+{
+    int64_t lag_ms = plan->state.ttl_ms;
+
+    for (uint32_t i = 0; i < source->view_count; i++) {
+        const struct plan_view *view = &plan->views[source->views[i]];
+
+        lag_ms = MAX(lag_ms, MAX(view->size_ms, view->gap_ms) + source->allowed_lateness_ms);
+    }
+    return lag_ms;
+}
+
+struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, int32_t partition,
+                                 struct arena *arena, struct intern *intern,
+                                 struct view_stats *const *stats, struct keyspace_output output)
 {
     struct keyspace *keyspace = calloc(1, sizeof(*keyspace));
 
     CHECK(keyspace);
     keyspace->plan = plan;
     keyspace->source = &plan->sources[source];
+    CHECK(keyspace->source->aligned ? partition >= 0 : partition == PLAN_NONE);
+    keyspace->partition = partition;
     keyspace->arena = arena;
+    keyspace->intern = intern;
     keyspace->output = output;
     keyspace->watermark_ms = keyspace->clock_ms = keyspace->release_ms = WATERMARK_NONE;
-    keyspace->lag_max_ms = plan->state.ttl_ms;
+    keyspace->lag_max_ms = views_lag_max_ms(plan, keyspace->source);
     panesets_init(keyspace, intern);
     views_init(keyspace, intern, stats);
 
@@ -105,21 +119,21 @@ struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struc
                    keyspace->states_offset +
                        keyspace->source->view_count * sizeof(struct view_state));
     if (keyspace->source->dedup_field != PLAN_NONE)
-        keyspace->ids = ids_create(keyspace->source, keyspace->lag_max_ms, arena);
+        keyspace->ids = ids_create(keyspace->source, partition, keyspace->lag_max_ms, arena);
     calendar_init(&keyspace->due, arena);
     calendar_init(&keyspace->amend, arena);
     calendar_init(&keyspace->free, arena);
+    capture_init(keyspace);
     return keyspace;
 }
 
-static void key_drop(struct keyspace *keyspace, struct key_head *key)
+void key_remove(struct keyspace *keyspace, struct key_head *key)
 {
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
 
-        if (subject.view->paneset->layout.plan->kind == PANES_SLIDES &&
-            !subject.view->plan->on_update)
-            on_close_done(&subject);
+        if (subject.view->paneset->layout.plan->kind == PANES_SLIDES && subject.state->amendments)
+            amendments_drop(&subject, subject.state->amendments->len);
     }
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
         struct panes *panes = key_panes(keyspace, key, i);
@@ -140,8 +154,9 @@ void keyspace_free(struct keyspace *keyspace)
         struct key_head *key = key_table_at(&keyspace->table, i);
 
         if (key)
-            key_drop(keyspace, key);
+            key_remove(keyspace, key);
     }
+    capture_done(keyspace);
     key_table_done(&keyspace->table);
     ids_free(keyspace->ids);
     calendar_done(&keyspace->due);
@@ -169,12 +184,14 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         .empty = facts->empty,
         .retracted = facts->retracted,
         .online = !keyspace->is_finishing && !facts->retracted,
+        .online_only = facts->online_only,
         .record_ms = cause ? cause->record_ms : -1,
         .fetched_ns = cause ? cause->fetched_ns : 0,
         .values = facts->values,
     };
 
-    counter_add(&subject->view->stats->rows, 1);
+    if (!facts->online_only)
+        counter_add(&subject->view->stats->rows, 1);
     if (facts->empty)
         counter_add(&subject->view->stats->empty_rows, 1);
     if (row.online && row.window_end_ms > gauge_get(&subject->view->stats->newest_end_ms))
@@ -222,7 +239,7 @@ static void free_at(struct keyspace *keyspace, struct key_head *key, int64_t tim
     calendar_add(&keyspace->free, time_ms, key->number);
 }
 
-static enum paneset_kind kind_of(const struct keyspace *keyspace, uint32_t paneset)
+enum paneset_kind kind_of(const struct keyspace *keyspace, uint32_t paneset)
 {
     return keyspace->panesets[paneset].layout.plan->kind;
 }
@@ -286,6 +303,7 @@ static int64_t amendable_ms(const struct keyspace *keyspace, int64_t watermark_m
 /* Emits again the windows that fired early and whose end the watermark has reached. */
 static void amend(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
 {
+    key_touch(keyspace, key);
     key->amend_ms = CALENDAR_NEVER;
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
@@ -329,30 +347,63 @@ static void free_unneeded(struct keyspace *keyspace, struct key_head *key,
     panes_release(keyspace, key);
 
     int64_t until_ms = needed_until_ms(keyspace, key);
-    if (until_ms <= keyspace->release_ms)
-        key_drop(keyspace, key);
-    else
+    if (until_ms > keyspace->release_ms) {
         free_at(keyspace, key, until_ms);
+        return;
+    }
+    capture_dropped(keyspace, key);
+    key_remove(keyspace, key);
+}
+
+void key_schedule(struct keyspace *keyspace, struct key_head *key)
+{
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
+            slides_schedule(keyspace, key, i);
+    }
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        if (kind_of(keyspace, i) == PANES_SESSIONS)
+            sessions_schedule(keyspace, key, i);
+    }
+    if (key->due_ms == CALENDAR_NEVER)
+        free_at(keyspace, key, needed_until_ms(keyspace, key));
+}
+
+static void view_state_init(struct keyspace *keyspace, struct key_head *key, uint32_t number,
+                            int64_t clock_ms)
+{
+    struct view_state *state = key_view(keyspace, key, number);
+    struct view *view = &keyspace->views[number];
+
+    state->fired = WATERMARK_NONE;
+    if (view->paneset->layout.plan->kind == PANES_SLIDES)
+        state->fired = slides_index(&view->paneset->clock_slides, clock_ms);
+    if (view->plan->on_update)
+        state->last.newest_ms = state->last.end_ms = WATERMARK_NONE;
+    else
+        state->finished = state->fired;
+}
+
+struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice name,
+                         int64_t clock_ms)
+{
+    struct key_head *key = key_table_add(&keyspace->table, hash, name);
+
+    key->due_ms = key->amend_ms = key->free_ms = CALENDAR_NEVER;
+    for (uint32_t i = 0; i < keyspace->panes_count; i++)
+        panes_init((struct panes *)((char *)key + keyspace->panes_offset) + i);
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++)
+        view_state_init(keyspace, key, i, clock_ms);
+    return key;
 }
 
 static struct key_head *key_create(struct keyspace *keyspace, const struct event *event,
                                    int64_t clock_ms)
 {
-    struct key_head *key = key_table_add(&keyspace->table, event->key_hash, event->key);
+    struct key_head *key = key_add(keyspace, event->key_hash, event->key, clock_ms);
 
     key->newest_ms = event->time_ms;
-    key->due_ms = key->amend_ms = key->free_ms = CALENDAR_NEVER;
-    for (uint32_t i = 0; i < keyspace->panes_count; i++)
-        panes_init((struct panes *)((char *)key + keyspace->panes_offset) + i);
-    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
-        struct view_state *state = key_view(keyspace, key, i);
-
-        state->fired = WATERMARK_NONE;
-        if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
-            state->fired = slides_index(&keyspace->views[i].paneset->clock_slides, clock_ms);
-        if (keyspace->views[i].plan->on_update)
-            state->last.newest_ms = state->last.start_ms = state->last.end_ms = WATERMARK_NONE;
-    }
+    capture_created(keyspace, key);
     /* Should the event come too late for all that it passes, the key goes again. */
     free_at(keyspace, key, event->time_ms + keyspace->plan->state.ttl_ms);
     return key;
@@ -422,6 +473,7 @@ static void count_too_late(struct keyspace *keyspace, struct key_head *key, uint
 static void paneset_update(struct keyspace *keyspace, struct key_head *key, uint32_t number,
                            const struct event *event, const struct instant *now)
 {
+    key_touch(keyspace, key);
     key->newest_ms = MAX(key->newest_ms, event->time_ms);
     switch (kind_of(keyspace, number)) {
     case PANES_SLIDES:
@@ -554,7 +606,8 @@ void keyspace_advance(struct keyspace *keyspace, int64_t watermark_ms, int64_t c
     if (!keyspace->is_held)
         keyspace->release_ms = MAX(keyspace->release_ms, watermark_ms);
     if (keyspace->ids)
-        ids_release(keyspace->ids, keyspace->release_ms);
+        ids_release(keyspace->ids, keyspace->release_ms, &keyspace->capture.captured,
+                    &keyspace->capture.deleted);
 }
 
 void keyspace_hold(struct keyspace *keyspace, bool is_held)
@@ -615,25 +668,41 @@ bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
            calendar_next_ms(&keyspace->free) <= keyspace->release_ms;
 }
 
+/* What was to be emitted again when the watermark gets further, and then what is ahead of the
+ * clock. The key is left as it is: it has still to see the clock get there. */
+static void finish(struct keyspace *keyspace, struct key_head *key)
+{
+    const struct instant now = {.watermark_ms = WATERMARK_END};
+
+    if (key->amend_ms != CALENDAR_NEVER)
+        amend(keyspace, key, &now);
+    keyspace->is_finishing = true;
+    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
+        if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
+            slides_finish(keyspace, key, i);
+    }
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        if (kind_of(keyspace, i) == PANES_SESSIONS)
+            sessions_finish(keyspace, key, i);
+    }
+    keyspace->is_finishing = false;
+}
+
 bool keyspace_finish(struct keyspace *keyspace, uint32_t budget)
 {
+    uint32_t count = keyspace->table.record_count;
+
     keyspace->must_stop = false;
-    keyspace->is_finishing = true;
-    for (;
-         keyspace->finish_next < keyspace->table.record_count && budget > 0 && !keyspace->must_stop;
+    for (; keyspace->finish_next < count && budget > 0 && !keyspace->must_stop;
          keyspace->finish_next++, budget--) {
         struct key_head *key = key_table_at(&keyspace->table, keyspace->finish_next);
 
-        for (uint32_t i = 0; key && i < keyspace->source->view_count; i++) {
-            if (keyspace->views[i].paneset->layout.plan->kind == PANES_SLIDES)
-                slides_finish(keyspace, key, i);
-        }
-        for (uint32_t i = 0; key && i < keyspace->source->paneset_count; i++) {
-            if (kind_of(keyspace, i) == PANES_SESSIONS)
-                sessions_finish(keyspace, key, i);
-        }
+        if (!key || (key->due_ms == CALENDAR_NEVER && key->amend_ms == CALENDAR_NEVER))
+            continue;
+        key_touch(keyspace, key);
+        finish(keyspace, key);
     }
-    return keyspace->finish_next < keyspace->table.record_count;
+    return keyspace->finish_next < count;
 }
 
 int64_t keyspace_watermark_ms(const struct keyspace *keyspace)
@@ -644,6 +713,13 @@ int64_t keyspace_watermark_ms(const struct keyspace *keyspace)
 int64_t keyspace_release_ms(const struct keyspace *keyspace)
 {
     return keyspace->release_ms;
+}
+
+void **keyspace_slot(struct keyspace *keyspace, struct slice key)
+{
+    struct key_head *head = key_table_find(&keyspace->table, hash64(key), key);
+
+    return head ? &head->sink_slot : NULL;
 }
 
 uint64_t keyspace_keys(const struct keyspace *keyspace)

@@ -30,6 +30,7 @@
 #include "state/key_table.h"
 
 struct keyspace;
+struct schema_map;
 
 /* Takes one emitted row; *slot is the key's place for the online sink. False asks the keyspace to
  * stop as soon as it can, since the sinks are full: the row itself is taken. */
@@ -54,10 +55,11 @@ struct view_stats {
     struct gauge newest_end_ms; /* the latest window_end of its rows; 0: none */
 };
 
-/* `stats`: one per view of the source, in the source's order. */
-struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, struct arena *arena,
-                                 struct intern *intern, struct view_stats *const *stats,
-                                 struct keyspace_output output);
+/* `partition`: that of an aligned keyspace; PLAN_NONE: shuffled. `stats`: one per view of the
+ * source, in the source's order. */
+struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, int32_t partition,
+                                 struct arena *arena, struct intern *intern,
+                                 struct view_stats *const *stats, struct keyspace_output output);
 
 /* Drops all state. */
 void keyspace_free(struct keyspace *keyspace);
@@ -85,6 +87,9 @@ bool keyspace_finish(struct keyspace *keyspace, uint32_t budget);
 
 int64_t keyspace_watermark_ms(const struct keyspace *keyspace);
 int64_t keyspace_release_ms(const struct keyspace *keyspace);
+/* The place for the online sink in the key's record; NULL: there is no such key. */
+void **keyspace_slot(struct keyspace *keyspace, struct slice key);
+
 uint64_t keyspace_keys(const struct keyspace *keyspace);
 
 /* Bytes of state: key records, panes and what their cells hold. */
@@ -92,5 +97,45 @@ uint64_t keyspace_bytes(const struct keyspace *keyspace);
 
 /* Of one view's panes; what views share is counted for each of them. */
 uint64_t keyspace_view_bytes(const struct keyspace *keyspace, uint32_t view_of_source);
+
+/* ---- checkpoints: capture.c
+ *
+ *   keyspace_mark ─▶ keyspace_capture … ─▶ false        events, clocks and firing in between
+ *                      └▶ keyspace_captured: state/entries.h
+ *
+ * What is captured is the state at the mark, whatever happens until its turn comes. */
+
+/* Begins a capture: of what changed since the last mark; `all`: of all there is, for a store that
+ * holds nothing of this keyspace. `number`, of the checkpoint, grows from mark to mark and is used
+ * once. The capture before must have ended. */
+void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all);
+
+/* Goes on with it, for at most `budget` keys. True if more is to be done. */
+bool keyspace_capture(struct keyspace *keyspace, uint32_t budget);
+
+/* What was captured so far, as entries in the order in which they count; the caller takes it away
+ * and leaves it empty. */
+struct buf *keyspace_captured(struct keyspace *keyspace);
+
+/* Ends a capture half way, or throws away what it has yielded: the next mark has to be for all. */
+void keyspace_capture_abort(struct keyspace *keyspace);
+
+struct keyspace_times {
+    int64_t watermark_ms;
+    int64_t clock_ms;
+    int64_t release_ms;
+};
+
+void keyspace_times(const struct keyspace *keyspace, struct keyspace_times *ret);
+
+/* Before anything is loaded; of several, the latest count. */
+void keyspace_times_restore(struct keyspace *keyspace, const struct keyspace_times *times);
+
+/* Takes over one entry of a checkpoint; `map` says how its state is laid out. `is_changed`: the
+ * next capture writes it again, as it has to if the map is not that of one and the same layout.
+ * What the plan has no use for is passed over. Returns 0; or -EBADMSG with nothing taken if the
+ * bytes are no such state, or are there already. */
+MUST_USE int keyspace_load(struct keyspace *keyspace, const struct schema_map *map,
+                           struct slice key, struct slice value, bool is_changed);
 
 #endif

@@ -1,7 +1,8 @@
 /* Lifetime views: the value since the key's state began, a row for each event. The state begins
  * anew with an event more than state.ttl after the newest one, and when the watermark has got that
  * far: it is freed then. An event takes part however old it is, while there is state; where there
- * is none, one that is so old that its state would have been freed is not taken any more. */
+ * is none, one that is so old that its state would have been freed is not taken any more. A new
+ * lifetime begins behind the end of the one before, so their rows never have the same bounds. */
 
 #include "view/internal.h"
 
@@ -35,10 +36,6 @@ static void begin(struct keyspace *keyspace, struct key_head *key, uint32_t numb
         panes_drop(layout, panes, 1);
     panes_insert(layout, panes, 0, time_ms);
     session_at(layout, panes, 0)->last_ms = time_ms;
-    for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
-        if (keyspace->views[i].paneset_number == number)
-            key_view(keyspace, key, i)->last.start_ms = WATERMARK_NONE;
-    }
 }
 
 void lifetime_update(struct keyspace *keyspace, struct key_head *key, uint32_t number,

@@ -2,11 +2,14 @@
  *
  * What has fired is not stored, it follows: up to state->fired, every window that holds an event
  * had its row, and so had the first window without one after each with one (the empty row). Stored
- * are only windows that were emitted more than once, or are to be: the amendments. */
+ * are only windows that were emitted more than once, or are to be: the amendments.
+ *
+ * The end of a bounded run emits what is ahead of the clock, up to state->finished: of the windows
+ * from there back to state->fired, those that held an event had their row. Should the run be gone
+ * on with, what entered one of them since makes it an amendment, and when the clock gets there it
+ * fires once more; the others then reach the online store, which has not had them. */
 
 #include "view/internal.h"
-
-#define AMENDMENTS_FIRST 2
 
 /* Whether an event is in the window, apart from those of the entry `but` (or NULL). A pane that was
  * released counts: of the windows that are still asked for, it was in all that hold it. */
@@ -58,57 +61,8 @@ int64_t on_close_next(const struct subject *subject)
     return next;
 }
 
-static struct amendment *amendment_find(const struct subject *subject, int64_t window)
-{
-    struct amendments *all = subject->state->amendments;
-
-    for (uint32_t i = 0; all && i < all->len; i++) {
-        if (all->items[i].window == window)
-            return &all->items[i];
-    }
-    return NULL;
-}
-
-static size_t amendments_bytes(uint32_t cap)
-{
-    return sizeof(struct amendments) + cap * sizeof(struct amendment);
-}
-
-static struct amendment *amendment_for(const struct subject *subject, int64_t window)
-{
-    struct arena *arena = subject->keyspace->arena;
-    struct amendments *all = subject->state->amendments;
-    struct amendment *found = amendment_find(subject, window);
-
-    if (found)
-        return found;
-    if (!all) {
-        all = arena_calloc(arena, amendments_bytes(AMENDMENTS_FIRST));
-        all->cap = AMENDMENTS_FIRST;
-    } else if (all->len == all->cap) {
-        all = arena_resize(arena, all, amendments_bytes(all->cap), amendments_bytes(all->cap * 2));
-        all->cap *= 2;
-    }
-    subject->state->amendments = all;
-    all->items[all->len] = (struct amendment){.window = window};
-    return &all->items[all->len++];
-}
-
-static void amendments_free(const struct subject *subject)
-{
-    struct amendments *all = subject->state->amendments;
-
-    arena_free(subject->keyspace->arena, all, all ? amendments_bytes(all->cap) : 0);
-    subject->state->amendments = NULL;
-}
-
-void on_close_done(const struct subject *subject)
-{
-    amendments_free(subject);
-}
-
-static void emit_window(const struct subject *subject, int64_t window, uint32_t revision,
-                        bool empty)
+static void emit_as(const struct subject *subject, int64_t window, uint32_t revision, bool empty,
+                    bool online_only)
 {
     const struct plan_view *plan = subject->view->plan;
     struct evaluator *evaluator = subject->view->evaluator;
@@ -119,18 +73,74 @@ static void emit_window(const struct subject *subject, int64_t window, uint32_t 
                           .end_ms = end_ms,
                           .revision = revision,
                           .empty = empty,
+                          .online_only = online_only,
                           .values = values_of(subject, evaluator, window - plan->panes, window),
                       });
+}
+
+static void emit_window(const struct subject *subject, int64_t window, uint32_t revision,
+                        bool empty)
+{
+    emit_as(subject, window, revision, empty, false);
+}
+
+static void emit_online(const struct subject *subject, int64_t window, uint32_t revision)
+{
+    emit_as(subject, window, revision, false, true);
+}
+
+/* The clock reaches a window that the end of a bounded run has fired, if it held an event. */
+static void emit_finished(const struct subject *subject, int64_t window)
+{
+    struct amendment *item = amendment_find(subject, window);
+
+    if (item && item->is_due) {
+        item->is_due = false;
+        emit_window(subject, window, ++item->revision, false);
+    } else {
+        emit_online(subject, window, item ? item->revision : 0);
+    }
 }
 
 /* The windows up to the one before `window` have fired. */
 void on_close_fire(const struct subject *subject, int64_t window)
 {
-    if (holds(subject, window))
+    if (!holds(subject, window)) {
+        if (holds(subject, window - 1))
+            emit_window(subject, window, 0, true);
+    } else if (UNLIKELY(window <= subject->state->finished)) {
+        emit_finished(subject, window);
+    } else {
         emit_window(subject, window, 0, false);
-    else if (!subject->keyspace->is_finishing && holds(subject, window - 1))
-        emit_window(subject, window, 0, true);
+    }
     subject->state->fired = window;
+}
+
+/* One window that is ahead of the clock. */
+static void finish(const struct subject *subject, int64_t window)
+{
+    struct amendment *item = amendment_find(subject, window);
+
+    if (window > subject->state->finished && holds(subject, window)) {
+        emit_window(subject, window, 0, false);
+    } else if (item && item->is_due) {
+        item->is_due = false;
+        emit_window(subject, window, ++item->revision, false);
+    }
+}
+
+void on_close_finish(const struct subject *subject)
+{
+    struct view_state *state = subject->state;
+    int64_t fired = state->fired;
+    int64_t next = on_close_next(subject);
+
+    for (; next < BOUNDARY_NEVER; next = on_close_next(subject)) {
+        finish(subject, next);
+        state->fired = next;
+    }
+    state->finished = MAX(state->finished, state->fired);
+    state->fired = fired;
 }
 
 /* An event has entered a window that the clock has passed. `had_row`: one was emitted for it. */
@@ -149,19 +159,34 @@ static void amend(const struct subject *subject, int64_t window, bool had_row, i
     }
 }
 
+/* An event has entered a window that the end of a bounded run has fired, if it held one before. */
+static void expect(const struct subject *subject, int64_t window, bool had_row)
+{
+    struct amendment *item = amendment_find(subject, window);
+
+    if (!item) {
+        item = amendment_for(subject, window);
+        item->revision = had_row ? 0 : REVISION_NONE;
+    }
+    item->is_due = true;
+}
+
 /* An event has been added to the entry. */
 void on_close_entered(const struct subject *subject, const struct entry *entry,
                       int64_t watermark_ms)
 {
     int64_t fired = subject->state->fired;
     int64_t last_window = entry->pane + subject->view->plan->panes;
+    int64_t window = entry->first_window;
 
-    for (int64_t window = entry->first_window; window <= MIN(last_window, fired); window++) {
+    for (; window <= MIN(last_window, fired); window++) {
         bool had_row = !entry->is_new || holds_but(subject, window, entry) ||
                        holds_but(subject, window - 1, entry);
 
         amend(subject, window, had_row, watermark_ms);
     }
+    for (; window <= MIN(last_window, subject->state->finished); window++)
+        expect(subject, window, !entry->is_new || holds_but(subject, window, entry));
     /* The window behind its last one is now the first without an event, unless it was before. */
     int64_t behind = last_window + 1;
     if (behind <= fired && entry->is_new && !holds(subject, behind) &&
@@ -171,6 +196,18 @@ void on_close_entered(const struct subject *subject, const struct entry *entry,
         due_at_boundary(subject, MAX(fired, entry->first_window - 1) + 1);
 }
 
+void on_close_schedule(const struct subject *subject)
+{
+    const struct amendments *all = subject->state->amendments;
+
+    for (uint32_t i = 0; all && i < all->len && all->items[i].window <= subject->state->fired;
+         i++) {
+        if (all->items[i].is_due)
+            amend_at(subject->keyspace, subject->key,
+                     slides_boundary_ms(&subject->view->paneset->slides, all->items[i].window));
+    }
+}
+
 /* Fires again what the watermark has reached, and forgets the windows that are closed. */
 void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t release_ms)
 {
@@ -178,27 +215,26 @@ void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t
     int64_t lateness_ms = subject->keyspace->source->allowed_lateness_ms;
     struct amendments *all = subject->state->amendments;
     int64_t next_ms = CALENDAR_NEVER;
-    uint32_t kept = 0;
+    uint32_t closed = 0;
 
     for (uint32_t i = 0; all && i < all->len; i++) {
         struct amendment *item = &all->items[i];
         int64_t end_ms = slides_boundary_ms(slides, item->window);
         bool is_closed = release_ms >= end_ms + lateness_ms;
 
+        if (item->window > subject->state->fired)
+            break; /* fires when the clock is there */
+
         if (item->is_due && (watermark_ms >= end_ms || is_closed)) {
             item->is_due = false;
             emit_window(subject, item->window, ++item->revision, false);
         }
         if (is_closed)
-            continue;
-        if (item->is_due)
+            closed++;
+        else if (item->is_due)
             next_ms = MIN(next_ms, end_ms);
-        all->items[kept++] = *item;
     }
-    if (all)
-        all->len = kept;
-    if (all && kept == 0)
-        amendments_free(subject);
+    amendments_drop(subject, closed);
     if (next_ms < CALENDAR_NEVER)
         amend_at(subject->keyspace, subject->key, next_ms);
 }

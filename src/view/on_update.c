@@ -7,7 +7,11 @@
  *   sliding    panes from floor(T) - size on       a pane drops out at boundary pane + n + 1
  *   tumbling   the pane of T                        at boundary pane + 1
  *
- * Nothing is newer than T, so a trailing window has no upper bound: all later panes are in it. */
+ * Nothing is newer than T, so a trailing window has no upper bound: all later panes are in it.
+ *
+ * The end of a bounded run emits the rows of boundaries to come, as if no event came any more. They
+ * are noted, as amendments: should the run be gone on with, they are not emitted a second time
+ * unless an event came after all, and then with the next number. */
 
 #include "view/internal.h"
 
@@ -41,14 +45,15 @@ static bool is_empty_from(const struct subject *subject, int64_t first)
     return true;
 }
 
+/* Of sessions and lifetimes. */
 void on_update_emit(const struct subject *subject, int64_t start_ms, int64_t end_ms, bool empty,
                     const struct row_value *values)
 {
     struct view_state *state = subject->state;
-    bool again = start_ms == state->last.start_ms && end_ms == state->last.end_ms;
+    bool again = start_ms == state->last_start_ms && end_ms == state->last.end_ms;
 
     state->last.revision = again ? state->last.revision + 1 : 0;
-    state->last.start_ms = start_ms;
+    state->last_start_ms = start_ms;
     state->last.end_ms = end_ms;
     emit_row(subject, &(struct row_facts){
                           .start_ms = start_ms,
@@ -59,13 +64,55 @@ void on_update_emit(const struct subject *subject, int64_t start_ms, int64_t end
                       });
 }
 
-static void emit_trailing(const struct subject *subject, int64_t end_ms, int64_t boundary,
+/* A trailing window and its row. */
+struct trailing {
+    int64_t boundary; /* the last one at or before T */
+    int64_t end_ms;   /* T */
+    uint32_t revision;
+    bool online_only;
+};
+
+static void emit_trailing(const struct subject *subject, const struct trailing *trailing,
                           const struct row_value *values)
 {
-    int64_t first = boundary - reach(subject->view);
+    int64_t first = trailing->boundary - reach(subject->view);
 
-    on_update_emit(subject, slides_boundary_ms(&subject->view->paneset->slides, first), end_ms,
-                   is_empty_from(subject, first), values);
+    emit_row(subject, &(struct row_facts){
+                          .start_ms = slides_boundary_ms(&subject->view->paneset->slides, first),
+                          .end_ms = trailing->end_ms,
+                          .revision = trailing->revision,
+                          .empty = is_empty_from(subject, first),
+                          .online_only = trailing->online_only,
+                          .values = values,
+                      });
+}
+
+/* The row that was emitted ahead of time for a window that ends at T, or NULL. */
+static struct amendment *foretold(const struct subject *subject, int64_t boundary, int64_t end_ms)
+{
+    if (LIKELY(!subject->state->amendments) ||
+        slides_boundary_ms(&subject->view->paneset->slides, boundary) != end_ms)
+        return NULL;
+    return amendment_find(subject, boundary);
+}
+
+/* Emits the row of T, the time by which the view is shown from now on. */
+static void show(const struct subject *subject, int64_t boundary, int64_t end_ms,
+                 const struct row_value *values)
+{
+    struct view_state *state = subject->state;
+    struct amendment *before = foretold(subject, boundary, end_ms);
+    struct trailing trailing = {.boundary = boundary, .end_ms = end_ms};
+
+    /* The bounds follow from where the window ends. */
+    if (end_ms == state->last.end_ms)
+        trailing.revision = state->last.revision + 1;
+    else if (before)
+        trailing.revision = before->revision + before->is_due;
+    trailing.online_only = before && !before->is_due && end_ms != state->last.end_ms;
+    state->last.revision = trailing.revision;
+    state->last.end_ms = end_ms;
+    emit_trailing(subject, &trailing, values);
 }
 
 int64_t on_update_next(const struct subject *subject)
@@ -82,20 +129,76 @@ int64_t on_update_next(const struct subject *subject)
     return pane_index(panes_entry(layout, subject->panes, at)) + reached + 1;
 }
 
-/* A pane drops out at the boundary: one that is later than the key's newest event. */
-void on_update_fire(const struct subject *subject, int64_t boundary)
+/* Whether the values change when a pane drops out at the boundary, one that is later than the key's
+ * newest event; *ret_values are those from then on. */
+static bool drops_out(const struct subject *subject, int64_t boundary,
+                      const struct row_value **ret_values)
 {
     const struct view *view = subject->view;
     int64_t first = boundary - reach(view);
     const struct row_value *before = values_of(subject, view->before, first - 1, BOUNDARY_NEVER);
-    const struct row_value *after = values_of(subject, view->evaluator, first, BOUNDARY_NEVER);
+
+    *ret_values = values_of(subject, view->evaluator, first, BOUNDARY_NEVER);
+    return !row_values_equal(before, *ret_values, view->plan->feature_count);
+}
+
+void on_update_fire(const struct subject *subject, int64_t boundary)
+{
+    const struct row_value *values;
+    bool has_changed = drops_out(subject, boundary, &values);
 
     subject->state->fired = boundary;
-    if (subject->keyspace->is_finishing && is_empty_from(subject, first))
+    if (has_changed)
+        show(subject, boundary, slides_boundary_ms(&subject->view->paneset->slides, boundary),
+             values);
+    amendments_drop_before(subject, boundary + 1);
+}
+
+/* One boundary that is ahead of the clock. */
+static void finish(const struct subject *subject, int64_t boundary)
+{
+    const struct row_value *values;
+    bool has_changed = drops_out(subject, boundary, &values);
+    struct amendment *item = amendment_find(subject, boundary);
+
+    if (!has_changed || is_empty_from(subject, boundary - reach(subject->view)) ||
+        (item && !item->is_due))
         return;
-    if (!row_values_equal(before, after, view->plan->feature_count))
-        emit_trailing(subject, slides_boundary_ms(&view->paneset->slides, boundary), boundary,
-                      after);
+    if (!item) {
+        item = amendment_for(subject, boundary);
+        item->revision = REVISION_NONE;
+    }
+    item->revision++;
+    item->is_due = false;
+
+    struct trailing trailing = {
+        .boundary = boundary,
+        .end_ms = slides_boundary_ms(&subject->view->paneset->slides, boundary),
+        .revision = item->revision,
+    };
+    emit_trailing(subject, &trailing, values);
+}
+
+void on_update_finish(const struct subject *subject)
+{
+    struct view_state *state = subject->state;
+    int64_t fired = state->fired;
+    int64_t next = on_update_next(subject);
+
+    for (; next < BOUNDARY_NEVER; next = on_update_next(subject)) {
+        finish(subject, next);
+        state->fired = next;
+    }
+    state->fired = fired;
+}
+
+/* What was emitted ahead of time did not know of the event that has entered. */
+static void tell_amendments(const struct subject *subject)
+{
+    struct amendments *all = subject->state->amendments;
+
+    for (uint32_t i = 0; all && i < all->len; i++)
+        all->items[i].is_due = true;
 }
 
 /* An event of the pane has entered. */
@@ -104,6 +207,7 @@ void on_update_entered(const struct subject *subject, int64_t pane, int64_t time
     const struct view *view = subject->view;
     struct view_state *state = subject->state;
 
+    tell_amendments(subject);
     state->last.newest_ms = MAX(state->last.newest_ms, time_ms);
 
     int64_t boundary = boundary_of_end(subject);
@@ -113,7 +217,7 @@ void on_update_entered(const struct subject *subject, int64_t pane, int64_t time
 
     if (pane < first)
         return; /* older than the trailing window */
-    emit_trailing(subject, end_ms, boundary,
-                  values_of(subject, view->evaluator, first, BOUNDARY_NEVER));
+    show(subject, boundary, end_ms, values_of(subject, view->evaluator, first, BOUNDARY_NEVER));
+    amendments_drop_before(subject, boundary + 1);
     due_at_boundary(subject, pane + reach(view) + 1);
 }

@@ -6,7 +6,11 @@
  * An event joins the sessions that it touches and that are not closed. A session fires when the
  * clock reaches its end, once for all views that share it; what fired is withdrawn when its bounds
  * change. Closed are sessions whose end and allowed lateness have passed; they are freed when
- * release gets there. */
+ * release gets there.
+ *
+ * The end of a bounded run fires the sessions that the clock has not reached. Should the run be
+ * gone on with, such a session fires when it does get there: to the online store alone, if no event
+ * came since. */
 
 #include "view/internal.h"
 
@@ -60,8 +64,14 @@ bool sessions_are_late(struct keyspace *keyspace, struct key_head *key, uint32_t
     return is_closed(keyspace, paneset, &joined, now->closing_ms);
 }
 
+enum showing {
+    SHOW_ROW,
+    SHOW_ONLINE, /* alone: the outputs have had the row */
+    SHOW_WITHDRAWN,
+};
+
 static void emit_session(const struct subject *subject, const struct session *session,
-                         uint32_t revision, bool retracted)
+                         enum showing showing)
 {
     const struct panes_layout *layout = &subject->view->paneset->layout;
     const char *cells = (const char *)session + layout->header_bytes;
@@ -69,21 +79,22 @@ static void emit_session(const struct subject *subject, const struct session *se
     emit_row(subject, &(struct row_facts){
                           .start_ms = session->start_ms,
                           .end_ms = end_of(subject->view->paneset, session),
-                          .revision = revision,
-                          .retracted = retracted,
+                          .revision = session->revision,
+                          .retracted = showing == SHOW_WITHDRAWN,
+                          .online_only = showing == SHOW_ONLINE,
                           .values = values_of_cells(subject, subject->view->evaluator, cells),
                       });
 }
 
 /* A row of the session in each on_close view. */
 static void emit_closed(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                        const struct session *session, bool retracted)
+                        const struct session *session, enum showing showing)
 {
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
 
         if (subject.view->paneset_number == number && !subject.view->plan->on_update)
-            emit_session(&subject, session, session->revision, retracted);
+            emit_session(&subject, session, showing);
     }
 }
 
@@ -91,8 +102,8 @@ static void retract(struct keyspace *keyspace, struct key_head *key, uint32_t nu
                     struct session *session)
 {
     session->revision++;
-    emit_closed(keyspace, key, number, session, true);
-    session->has_fired = session->is_due = false;
+    emit_closed(keyspace, key, number, session, SHOW_WITHDRAWN);
+    session->has_fired = session->is_finished = session->is_due = false;
     session->revision = 0;
 }
 
@@ -141,7 +152,8 @@ static struct session *session_for(struct keyspace *keyspace, struct key_head *k
     for (uint32_t i = 0; i < count; i++) {
         struct session *session = session_at(&paneset->layout, panes, first + i);
 
-        if (session->has_fired && (session->start_ms != start_ms || session->last_ms != last_ms))
+        if ((session->has_fired || session->is_finished) &&
+            (session->start_ms != start_ms || session->last_ms != last_ms))
             retract(keyspace, key, number, session);
     }
     return join(paneset, panes, first, count, start_ms, last_ms);
@@ -179,7 +191,7 @@ static void run_out(const struct subject *subject, const struct session *session
     int64_t end_ms = end_of(view->paneset, session);
     const char *cells = (const char *)session + view->paneset->layout.header_bytes;
 
-    if (!is_newest(subject, session) || subject->keyspace->is_finishing)
+    if (!is_newest(subject, session))
         return;
     subject->state->fired = end_ms;
 
@@ -189,11 +201,16 @@ static void run_out(const struct subject *subject, const struct session *session
         on_update_emit(subject, end_ms, end_ms, true, after);
 }
 
+/* The clock has reached its end. */
 static void fire(struct keyspace *keyspace, struct key_head *key, uint32_t number,
                  struct session *session)
 {
+    bool has_more = !session->is_finished || session->is_due;
+
+    session->revision += session->is_due;
     session->has_fired = true;
-    emit_closed(keyspace, key, number, session, false);
+    session->is_finished = session->is_due = false;
+    emit_closed(keyspace, key, number, session, has_more ? SHOW_ROW : SHOW_ONLINE);
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         struct subject subject = subject_of(keyspace, key, i);
 
@@ -209,13 +226,14 @@ static void entered(struct keyspace *keyspace, struct key_head *key, uint32_t nu
     int64_t end_ms = end_of(&keyspace->panesets[number], session);
 
     if (end_ms > now->clock_ms) {
+        session->is_due |= session->is_finished;
         due_at(keyspace, key, end_ms);
     } else if (!session->has_fired) {
         session->has_fired = true;
-        emit_closed(keyspace, key, number, session, false);
+        emit_closed(keyspace, key, number, session, SHOW_ROW);
     } else if (end_ms <= now->watermark_ms) {
         session->revision++;
-        emit_closed(keyspace, key, number, session, false);
+        emit_closed(keyspace, key, number, session, SHOW_ROW);
     } else {
         /* It fired early, by the idle clock: once more is enough. */
         session->is_due = true;
@@ -269,13 +287,37 @@ void sessions_catch_up(struct keyspace *keyspace, struct key_head *key, uint32_t
     }
 }
 
+void sessions_schedule(struct keyspace *keyspace, struct key_head *key, uint32_t number)
+{
+    const struct paneset *paneset = &keyspace->panesets[number];
+    struct panes *panes = key_panes(keyspace, key, number);
+    uint32_t unfired = first_unfired(paneset, panes);
+
+    if (unfired < panes->count)
+        due_at(keyspace, key, end_of(paneset, session_at(&paneset->layout, panes, unfired)));
+    for (uint32_t at = 0; at < panes->count; at++) {
+        const struct session *session = session_at(&paneset->layout, panes, at);
+
+        if (session->is_due && session->has_fired)
+            amend_at(keyspace, key, end_of(paneset, session));
+    }
+}
+
 void sessions_finish(struct keyspace *keyspace, struct key_head *key, uint32_t number)
 {
     const struct paneset *paneset = &keyspace->panesets[number];
     struct panes *panes = key_panes(keyspace, key, number);
 
-    for (uint32_t at = first_unfired(paneset, panes); at < panes->count; at++)
-        fire(keyspace, key, number, session_at(&paneset->layout, panes, at));
+    for (uint32_t at = first_unfired(paneset, panes); at < panes->count; at++) {
+        struct session *session = session_at(&paneset->layout, panes, at);
+
+        if (session->is_finished && !session->is_due)
+            continue;
+        session->revision += session->is_due;
+        session->is_finished = true;
+        session->is_due = false;
+        emit_closed(keyspace, key, number, session, SHOW_ROW);
+    }
 }
 
 void sessions_amend(struct keyspace *keyspace, struct key_head *key, uint32_t number,
@@ -287,7 +329,7 @@ void sessions_amend(struct keyspace *keyspace, struct key_head *key, uint32_t nu
     for (uint32_t at = 0; at < panes->count; at++) {
         struct session *session = session_at(&paneset->layout, panes, at);
 
-        if (!session->is_due)
+        if (!session->is_due || !session->has_fired)
             continue;
         if (end_of(paneset, session) > watermark_ms &&
             !is_closed(keyspace, paneset, session, keyspace->release_ms)) {
@@ -296,7 +338,7 @@ void sessions_amend(struct keyspace *keyspace, struct key_head *key, uint32_t nu
         }
         session->is_due = false;
         session->revision++;
-        emit_closed(keyspace, key, number, session, false);
+        emit_closed(keyspace, key, number, session, SHOW_ROW);
     }
 }
 

@@ -12,13 +12,11 @@
  *
  * so that a window of n slides takes some 60 additions for each factor of 32 in n. */
 
+#include "aggregate/codec.h"
 #include "view/internal.h"
 #include "window/lateness.h"
 
-#define SPAN      32
 #define SPANS_MIN 4 /* a level pays when the longest window holds so many of its spans */
-#define WINDOW_EVERY                                                                               \
-    (INT64_MIN / 2) /* in place of the first window: a span's events in all of theirs */
 
 uint32_t slides_levels(int64_t panes_max)
 {
@@ -29,13 +27,9 @@ uint32_t slides_levels(int64_t panes_max)
     return levels;
 }
 
-static int64_t width_of(uint32_t level)
+int64_t slides_width(uint32_t level)
 {
-    int64_t width = 1;
-
-    while (level-- > 0)
-        width *= SPAN;
-    return width;
+    return INT64_C(1) << SPAN_BITS * level;
 }
 
 /* What a summation is about. */
@@ -83,7 +77,7 @@ static void sum_spans(const struct summing *summing, uint32_t level, int64_t fir
 /* Panes first … end - 1, by the largest spans up to the level. */
 static void sum_level(const struct summing *summing, uint32_t level, int64_t first, int64_t end)
 {
-    int64_t width = width_of(level);
+    int64_t width = slides_width(level);
     int64_t first_span = floor_div(first + width - 1, width);
     int64_t end_span = floor_div(end, width);
 
@@ -160,10 +154,22 @@ void slides_catch_up(struct keyspace *keyspace, struct key_head *key, uint32_t v
 void slides_finish(struct keyspace *keyspace, struct key_head *key, uint32_t view)
 {
     struct subject subject = subject_of(keyspace, key, view);
+
+    if (subject.view->plan->on_update)
+        on_update_finish(&subject);
+    else
+        on_close_finish(&subject);
+}
+
+void slides_schedule(struct keyspace *keyspace, struct key_head *key, uint32_t view)
+{
+    struct subject subject = subject_of(keyspace, key, view);
     int64_t next = next_boundary(&subject);
 
-    for (; next < BOUNDARY_NEVER; next = next_boundary(&subject))
-        fire_boundary(&subject, next);
+    if (next < BOUNDARY_NEVER)
+        due_at_boundary(&subject, next);
+    if (!subject.view->plan->on_update)
+        on_close_schedule(&subject);
 }
 
 static int64_t last_closed(struct keyspace *keyspace, struct paneset *paneset, int64_t closing_ms)
@@ -205,20 +211,45 @@ static void view_update(struct keyspace *keyspace, struct key_head *key, uint32_
         on_close_entered(&subject, entry, now->watermark_ms);
 }
 
-static void spans_add(struct keyspace *keyspace, struct paneset *paneset, struct panes *panes,
-                      const struct entry *entry, const struct event *event)
+/* Cells of the span of the level over a pane, for the events of one of its entries. */
+static char *span_cells(struct paneset *paneset, struct panes *panes, uint32_t level, int64_t pane,
+                        int64_t first_window)
 {
-    int64_t first_window = entry->first_window > entry->pane + 1 ? entry->first_window
-                                                                 : WINDOW_EVERY;
-    int64_t span = entry->pane;
+    int64_t span = pane >> SPAN_BITS * level;
     bool is_new;
 
-    for (uint32_t level = 1; level <= paneset->levels; level++) {
-        span = floor_div(span, SPAN);
-        char *at = panes_touch(&paneset->layout, &panes[level], span, first_window, &is_new);
+    return pane_cells(&paneset->layout,
+                      panes_touch(&paneset->layout, &panes[level], span,
+                                  first_window > pane + 1 ? first_window : WINDOW_EVERY, &is_new));
+}
 
-        pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
+void slides_make_spans(struct keyspace *keyspace, struct key_head *key, uint32_t number)
+{
+    struct paneset *paneset = &keyspace->panesets[number];
+    struct panes_layout *layout = &paneset->layout;
+    struct panes *panes = key_panes(keyspace, key, number);
+    const struct plan_field *fields = keyspace->source->fields;
+    char *copy = calloc(1, layout->plan->cell_bytes + 1);
+    struct buf saved = {0};
+
+    CHECK(copy);
+    for (uint32_t at = 0; at < panes->count; at++) {
+        char *entry = panes_entry(layout, panes, at);
+
+        buf_reset(&saved);
+        cells_save(layout->plan, fields, pane_cells(layout, entry), keyspace->intern, &saved);
+        for (uint32_t level = 1; level <= paneset->levels; level++) {
+            struct slice from = buf_slice(&saved);
+
+            CHECK(cells_load(layout->plan, fields, &from, copy, &layout->memory) == 0);
+            pane_cells_merge(layout->plan,
+                             span_cells(paneset, panes, level, pane_index(entry),
+                                        pane_first_window(layout, entry)),
+                             copy, &layout->memory);
+        }
     }
+    buf_free(&saved);
+    free(copy);
 }
 
 void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t number,
@@ -237,7 +268,9 @@ void slides_update(struct keyspace *keyspace, struct key_head *key, uint32_t num
                                &entry.is_new);
 
         pane_add(keyspace, paneset, pane_cells(&paneset->layout, at), event);
-        spans_add(keyspace, paneset, panes, &entry, event);
+        for (uint32_t level = 1; level <= paneset->levels; level++)
+            pane_add(keyspace, paneset,
+                     span_cells(paneset, panes, level, entry.pane, entry.first_window), event);
     }
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         if (keyspace->views[i].paneset_number == number)

@@ -53,6 +53,7 @@ static void fleet_init(void)
         .progress = calloc(1, sizeof(struct progress *)),
         .file = &sim.file,
         .bounded = sim.scenario.bounded,
+        .frozen_ns = INT64_MAX,
         .wake_control = wake_control,
     };
     for (uint32_t i = 0; i < shards * shards; i++)
@@ -61,7 +62,7 @@ static void fleet_init(void)
     fleet->progress[0] = calloc(partitions, sizeof(struct progress));
     for (uint32_t i = 0; i < partitions; i++)
         atomic_init(&fleet->progress[0][i].position, -1);
-    CHECK(file_writer_open(&sim.file, fleet->plan, shards, wake_control, NULL, &err) == 0);
+    CHECK(file_writer_open(&sim.file, fleet->plan, shards, NULL, wake_control, NULL, &err) == 0);
     for (uint32_t i = 0; i < shards; i++) {
         fleet->shards[i] = shard_create(fleet, i, NULL);
         CHECK(shard_open(fleet->shards[i], &err) == 0);
@@ -197,14 +198,15 @@ static void file_take(uint32_t shard)
 {
     struct file_lane *lane = &sim.file.lanes[shard];
     struct buf *lines = &sim.lines[shard];
-    struct buf *block = spsc_pop(&lane->full);
+    struct file_block *block = spsc_pop(&lane->full);
 
     if (!block)
         return;
-    if (block->len > lines->len || memcmp(block->data, lines->data, block->len) != 0)
+    if (block->lines.len > lines->len ||
+        memcmp(block->lines.data, lines->data, block->lines.len) != 0)
         sim_fail("the file gets other lines than shard %u has emitted", shard);
-    buf_consume(lines, block->len);
-    buf_reset(block);
+    buf_consume(lines, block->lines.len);
+    buf_reset(&block->lines);
     CHECK(spsc_push(&lane->empty, block));
 }
 

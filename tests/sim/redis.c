@@ -162,6 +162,11 @@ static void net_flush(void *context, unsigned number)
         pipe->due_ns = sim.now_ns + delay_ns();
 }
 
+static size_t net_unsent(void *context, unsigned number)
+{
+    return ((struct redis_uring *)context)->pipes[number].out.len;
+}
+
 static void net_close(void *context, unsigned number)
 {
     cut(&((struct redis_uring *)context)->pipes[number]);
@@ -177,7 +182,7 @@ struct redis_uring *redis_uring_create(struct loop *loop, const struct redis_sin
     uring->count = options->plan->redis.connections;
     for (unsigned i = 0; i < uring->count; i++)
         uring->pipes[i].due_ns = NEVER;
-    mine.io = (struct redis_io){uring, net_connect, net_out, net_flush, net_close};
+    mine.io = (struct redis_io){uring, net_connect, net_out, net_flush, net_unsent, net_close};
     mine.seed = dice(UINT64_MAX);
     mine.dirty_keys_max = sim.scenario.dirty_keys_max;
     uring->sink = redis_sink_create(&mine);

@@ -84,11 +84,11 @@ static bool tap_late(void *context, uint32_t source, const struct event *event, 
 #define REAL(name) __real_##name
 #define WRAP(name) __wrap_##name
 
-struct keyspace *REAL(keyspace_create)(const struct plan *plan, uint32_t source,
+struct keyspace *REAL(keyspace_create)(const struct plan *plan, uint32_t source, int32_t partition,
                                        struct arena *arena, struct intern *intern,
                                        struct view_stats *const *stats,
                                        struct keyspace_output output);
-struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source,
+struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source, int32_t partition,
                                        struct arena *arena, struct intern *intern,
                                        struct view_stats *const *stats,
                                        struct keyspace_output output);
@@ -117,7 +117,7 @@ bool WRAP(mailbox_put_clock)(struct mailbox *mailbox, uint32_t source,
 bool REAL(mailbox_put_closing)(struct mailbox *mailbox);
 bool WRAP(mailbox_put_closing)(struct mailbox *mailbox);
 
-struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source,
+struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source, int32_t partition,
                                        struct arena *arena, struct intern *intern,
                                        struct view_stats *const *stats,
                                        struct keyspace_output output)
@@ -134,7 +134,7 @@ struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source,
         .partition = -1,
     };
     sim.taps = tap;
-    tap->keyspace = REAL(keyspace_create)(plan, source, arena, intern, stats,
+    tap->keyspace = REAL(keyspace_create)(plan, source, partition, arena, intern, stats,
                                           (struct keyspace_output){
                                               .row = tap_row,
                                               .release = tap_release,

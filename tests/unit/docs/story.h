@@ -90,7 +90,9 @@ static inline void story_begin(struct story *story, const char *text)
         stats[i] = &story->stats[i];
         row_json_init(&story->json[i], story->plan, &story->plan->views[i]);
     }
-    story->keyspace = keyspace_create(story->plan, 0, &story->arena, &story->intern, stats,
+    story->keyspace = keyspace_create(story->plan, 0,
+                                      story->plan->sources[0].aligned ? 0 : PLAN_NONE,
+                                      &story->arena, &story->intern, stats,
                                       (struct keyspace_output){.row = story_row_take,
                                                                .late = story_late,
                                                                .duplicates = &story->duplicates,

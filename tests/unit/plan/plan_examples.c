@@ -323,7 +323,7 @@ static void more_of_a_plan_is_printed(void **state)
         "    lifetime where exists(item), of ever\n"
         "      2 cells, 32 bytes, and the values of first\n"
         "    ids of 1h30m, for all views of orders\n"
-        "      32 bytes an id\n"
+        "      48 bytes an id\n"
         "\n"
         "view recent\n"
         "  source        orders\n"

@@ -15,11 +15,11 @@
 #define END_LINE "<!-- end -->\n"
 
 static const struct section *const sections[] = {
-    &settings_top,         &settings_kafka,   &settings_redis,  &settings_source,
-    &settings_time,        &settings_dedup,   &settings_field,  &settings_view,
-    &settings_window,      &settings_feature, &settings_option, &settings_state,
-    &settings_checkpoint,  &settings_engine,  &settings_admin,  &settings_outputs,
-    &settings_output_file,
+    &settings_top,         &settings_kafka,        &settings_redis,  &settings_source,
+    &settings_time,        &settings_dedup,        &settings_field,  &settings_view,
+    &settings_window,      &settings_feature,      &settings_option, &settings_state,
+    &settings_checkpoint,  &settings_engine,       &settings_admin,  &settings_outputs,
+    &settings_output_file, &settings_output_kafka,
 };
 
 static char *read_document(void)

@@ -52,6 +52,8 @@ static void check_case(void)
     int64_t lag_ms = random_between(1, 400);
     bool by_string = random_chance(50);
     int64_t closing_ms = WATERMARK_NONE;
+    struct buf captured = {0};
+    struct buf deleted = {0};
     uint64_t bytes_most = 0;
     int64_t now_ms = random_chance(50) ? 0 : INT64_C(1700000000000);
     struct arena arena;
@@ -60,7 +62,7 @@ static void check_case(void)
     snprintf(text, sizeof(text), file, by_string ? "id" : "n", within_ms);
     struct plan *plan = plan_of_text(text);
     arena_init(&arena);
-    struct ids *ids = ids_create(&plan->sources[0], lag_ms, &arena);
+    struct ids *ids = ids_create(&plan->sources[0], PLAN_NONE, lag_ms, &arena);
     accepted_count = 0;
     for (int i = 0; i < EVENTS; i++) {
         struct field_value fields[3];
@@ -91,10 +93,11 @@ static void check_case(void)
         closing_ms = MAX(closing_ms, reached_ms);
         bytes_most = MAX(bytes_most, ids_bytes(ids));
         if (random_chance(20))
-            ids_release(ids, closing_ms);
+            ids_release(ids, closing_ms, &captured, &deleted);
     }
     ENSURE(bytes_most > 0);
-    ids_release(ids, now_ms + 10000);
+    ids_release(ids, now_ms + 10000, &captured, &deleted);
+    ENSURE_INT(captured.len + deleted.len, 0); /* nothing was ever marked */
     ENSURE_INT(ids_bytes(ids), 0);
     ids_free(ids);
     ENSURE_INT(arena_used_bytes(&arena), 0);

@@ -410,7 +410,7 @@ static void rows_name_the_event_that_caused_them(void **state)
     (void)state;
     begin(&spec);
     keyspace_free(bench.keyspace);
-    bench.keyspace = keyspace_create(bench.plan, 0, &bench.arena, &bench.intern, &stats,
+    bench.keyspace = keyspace_create(bench.plan, 0, 0, &bench.arena, &bench.intern, &stats,
                                      (struct keyspace_output){.row = note_cause});
     event(5);
     advance(10, 10);

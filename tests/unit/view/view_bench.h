@@ -79,6 +79,7 @@ static inline bool bench_row(void *context, const struct row *row, void **slot)
                               .revision = row->revision,
                               .empty = row->empty,
                               .online = row->online,
+                              .online_only = row->online_only,
                               .retracted = row->retracted};
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);
@@ -128,7 +129,8 @@ static inline void bench_init(struct bench *bench, const struct spec *spec)
     intern_init(&bench->intern, &bench->arena);
     for (int i = 0; i < SPEC_VIEWS_MAX; i++)
         stats[i] = &bench->stats[i];
-    bench->keyspace = keyspace_create(bench->plan, 0, &bench->arena, &bench->intern, stats,
+    bench->keyspace = keyspace_create(bench->plan, 0, spec->aligned ? 0 : PLAN_NONE, &bench->arena,
+                                      &bench->intern, stats,
                                       (struct keyspace_output){.row = bench_row,
                                                                .release = bench_release,
                                                                .late = bench_late,

@@ -329,6 +329,7 @@ struct spec_row {
     uint32_t revision;
     bool empty;
     bool online;
+    bool online_only;
     bool retracted;
     bool is_before; /* oracle: of a state that is gone, and not counted any more */
     char values[SPEC_VALUES];
@@ -362,17 +363,18 @@ static inline void print_rows(const char *what, const struct spec_rows *rows, si
 {
     print_error("%s, %zu rows:\n", what, rows->count);
     for (size_t i = at > 4 ? at - 4 : 0; i < MIN(rows->count, at + 4); i++)
-        print_error("%s [%" PRId64 ", %" PRId64 ") revision %u%s%s%s %s\n", i == at ? " >" : "  ",
+        print_error("%s [%" PRId64 ", %" PRId64 ") revision %u%s%s%s%s %s\n", i == at ? " >" : "  ",
                     rows->rows[i].start_ms, rows->rows[i].end_ms, rows->rows[i].revision,
                     rows->rows[i].empty ? " empty" : "", rows->rows[i].online ? "" : " offline",
+                    rows->rows[i].online_only ? " online only" : "",
                     rows->rows[i].retracted ? " retracted" : "", rows->rows[i].values);
 }
 
 static inline bool rows_same(const struct spec_row *a, const struct spec_row *b)
 {
     return a->start_ms == b->start_ms && a->end_ms == b->end_ms && a->revision == b->revision &&
-           a->empty == b->empty && a->online == b->online && a->retracted == b->retracted &&
-           strcmp(a->values, b->values) == 0;
+           a->empty == b->empty && a->online == b->online && a->online_only == b->online_only &&
+           a->retracted == b->retracted && strcmp(a->values, b->values) == 0;
 }
 
 #endif
