@@ -5,6 +5,7 @@ import re
 from harness import ROOT
 
 TABLE = ROOT / "src/base/failpoint.h"
+ENGINE = ROOT / "build/failpoints/freshet"
 
 
 def names():

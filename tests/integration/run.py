@@ -26,7 +26,6 @@ from harness import ROOT, TESTS, Lab
 from process import Failure
 
 DEFAULT_ENGINE = ROOT / "build/release/freshet"
-FAILPOINTS_ENGINE = ROOT / "build/failpoints/freshet"
 
 
 def main():
@@ -58,8 +57,6 @@ def parse_options():
     parser.add_argument("--filter", default="", metavar="NAME", help="just tests so called")
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
     parser.add_argument("--cases", type=int, default=30, help="random pipelines (default 30)")
-    parser.add_argument("--failpoints-engine", default=FAILPOINTS_ENGINE, type=Path,
-                        help="the build that can be killed at named places")  # fmt: skip
     parser.add_argument("--crashes", type=int, default=6, metavar="N",
                         help="so many of these places, unless --filter asks for them (default 6)")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="print the names and end")
@@ -88,7 +85,7 @@ def register_tests(options):
     import test_takeover  # noqa: F401
 
     test_random.register(options.cases)
-    options.crash_cases = test_crashes.register(options.failpoints_engine)
+    options.crash_cases = test_crashes.register()
 
 
 def chosen(options):
@@ -149,8 +146,6 @@ def replay_command(name, options):
         parts.append("--self-test")
     elif Path(options.engine) != DEFAULT_ENGINE:
         parts.append(f"--engine {options.engine}")
-    if name.startswith("crash/") and options.failpoints_engine != FAILPOINTS_ENGINE:
-        parts.append(f"--failpoints-engine {options.failpoints_engine}")
     if name.startswith("random/"):
         parts.append(f"--cases {options.cases}")
     return " ".join(parts)

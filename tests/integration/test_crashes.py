@@ -12,13 +12,13 @@ import random
 import signal
 import time
 
-from failpoints import kill_at, list_to, names
+from failpoints import ENGINE, kill_at, list_to, names
 from harness import require, test
 from process import wait_until
 from story import Story, no_way_back, watched
 
 PARTITIONINGS = ("aligned", "shuffle")
-PATIENCE_SECONDS = 12  # for an engine with records coming in to pass everything that it can
+PATIENCE_SECONDS = 6  # for an engine with records coming in to pass everything that it can
 
 # Passed by no engine that lives and dies as those of these cases do.
 ELSEWHERE = {
@@ -30,19 +30,19 @@ ELSEWHERE = {
 WITH_TOPIC = {"transaction_commit": True, "commit_send": False, "commit_sent": False}
 
 
-def register(failpoints_engine):
+def register():
     """One test a place and way of partitioning, if there is such a build; returns their names."""
     registered = []
-    if not failpoints_engine.is_file():
+    if not ENGINE.is_file():
         return registered
     for partitioning in PARTITIONINGS:
         for name in names():
             if name not in ELSEWHERE:
                 title = f"crash/{partitioning}/{name}"
-                test(title)(functools.partial(_case, failpoints_engine, partitioning, name))
+                test(title)(functools.partial(_case, partitioning, name))
                 registered.append(title)
     title = "crash/all_places_are_passed"
-    test(title)(functools.partial(_all_are_passed, failpoints_engine))
+    test(title)(_all_are_passed)
     return registered
 
 
@@ -77,14 +77,14 @@ def _feed_until_end(story, engine):
     return engine.wait(60)
 
 
-def _case(program, partitioning, name, lab):
+def _case(partitioning, name, lab):
     story = Story(lab, partitioning)
     topic = WITH_TOPIC.get(name, lab.rng.random() < 0.7)
     job = story.job(lab.rng.choice((1, 2, 3)), topic=topic)
     times = lab.rng.choice((1, 1, 2, 3))
     with watched(job) as watch:
         _first_life(story, job)
-        engine = lab.start(job, environment=kill_at(name, times), program=program)
+        engine = lab.start(job, environment=kill_at(name, times), program=ENGINE)
         status = _feed_until_end(story, engine)
         killed = status == -signal.SIGKILL
         # Some places are passed once in a life.
@@ -96,15 +96,15 @@ def _case(program, partitioning, name, lab):
         no_way_back(watch)
 
 
-def _all_are_passed(program, lab):
+def _all_are_passed(lab):
     """Each place in the table is passed by the engines of a case, or is known to be tested
     elsewhere."""
     path = lab.folder / "passed"
     for topic in (True, False):
         story = Story(lab, topic_name=f"events-{topic}")
         job = story.job(2, topic=topic)
-        _first_life(story, job, environment=list_to(path), program=program)
-        engine = lab.start(job, environment=list_to(path), program=program)
+        _first_life(story, job, environment=list_to(path), program=ENGINE)
+        engine = lab.start(job, environment=list_to(path), program=ENGINE)
         status = _feed_until_end(story, engine)
         require(status == 0, f"it ended with {status}:\n{engine.messages()}")
     passed = set(path.read_text().split())
