@@ -73,6 +73,7 @@ def register_tests(options):
     import test_checkpoints  # noqa: F401
     import test_crashes
     import test_examples  # noqa: F401
+    import test_feature_topic  # noqa: F401
     import test_group  # noqa: F401
     import test_readme  # noqa: F401
     import test_input  # noqa: F401
