@@ -16,6 +16,8 @@ static bool on_row(void *context, const struct row *row, void **slot)
         redis_sink_row(shard->redis, row, outlet->partition, slot);
         go_on = !redis_sink_full(shard->redis);
     }
+    if (row->online_only)
+        return go_on;
     if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
         go_on = false;
     if (shard->features && !feature_lane_row(shard->features, row))
