@@ -365,6 +365,23 @@ static bool run_apply(struct shard *shard)
     return true;
 }
 
+/* The run's last record, by which the next process knows where it is. What lies behind the end of a
+ * bounded run is the next one's. */
+static void last_set(struct shard *shard)
+{
+    const struct run *run = &shard->run;
+
+    for (size_t at = run->end; at > run->begin; at--) {
+        const struct record *last = &shard->batch.fetched[at - 1].record;
+
+        if (last->offset >= run->partition->end_offset)
+            continue;
+        run->partition->last_offset = last->offset;
+        run->partition->last_hash = record_hash(last);
+        return;
+    }
+}
+
 /* True when the run is done. */
 static bool run_continue(struct shard *shard)
 {
@@ -374,8 +391,7 @@ static bool run_continue(struct shard *shard)
         return false;
     const struct record *last = &shard->batch.fetched[run->end - 1].record;
     position_set(shard, run->partition, last->offset + 1);
-    run->partition->last_offset = last->offset;
-    run->partition->last_hash = record_hash(last);
+    last_set(shard);
     atomic_store_explicit(&progress_of(shard, run->partition)->record_ms, last->timestamp_ms,
                           memory_order_relaxed);
     if (!partition_tell(shard, run->partition, &run->told))
