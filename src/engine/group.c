@@ -142,6 +142,31 @@ void group_assigned(void *context, struct assignment *list, size_t count)
     checkpoints_urge(engine);
 }
 
+/* Makes their last checkpoint, behind whose mark nothing of them happens any more: the next owner
+ * does that again. */
+static void take_leave(struct engine *engine, const struct assignment *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t shard = shard_of_partition(list[i].partition, engine->fleet.shard_count);
+
+        command_send(engine, shard,
+                     &(struct command){.kind = COMMAND_LEAVE,
+                                       .source = list[i].source,
+                                       .partition = list[i].partition});
+    }
+    int error = checkpoints_make(engine, LAST_NS);
+
+    if (!error || engine->failure)
+        return;
+    /* Their rows since the checkpoint before would come into force with the next one. */
+    if (engine->fleet.file || engine->fleet.features)
+        engine_fail(engine, error,
+                    "partitions are to go to another process, and their last checkpoint could not "
+                    "be made");
+    else
+        log_warn("partitions go without a last checkpoint: they are read from the one before");
+}
+
 static void let_go(struct engine *engine, const struct assignment *partition)
 {
     const struct plan_source *source = &engine->plan->sources[partition->source];
@@ -174,8 +199,8 @@ void group_revoked(void *context, const struct assignment *list, size_t count, b
         engine_fail(engine, -EPERM,
                     "this process was out of its consumer group for longer than the session "
                     "timeout: another one may own its partitions, and it cannot commit any more");
-    else if (!is_done && checkpoints_make(engine, LAST_NS) && !engine->failure)
-        log_warn("partitions go without a last checkpoint: they are read from the one before");
+    else if (!is_done)
+        take_leave(engine, list, count);
     for (size_t i = 0; i < count; i++)
         let_go(engine, &list[i]);
     shards_settle(engine);

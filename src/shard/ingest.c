@@ -29,13 +29,16 @@ void ingest_fetch(struct shard *shard)
         counter_add(&shard->stats.fetches, 1);
 }
 
+/* The partition, if it is this shard's to read. */
 static struct partition *partition_of(const struct shard *shard, const struct fetched *fetched)
 {
     uint32_t source = fetched->source;
     uint32_t number = (uint32_t)fetched->record.partition;
+    struct partition *partition = number < shard->fleet->clocks[source].partition_count
+                                      ? shard->partitions[source][number]
+                                      : NULL;
 
-    return number < shard->fleet->clocks[source].partition_count ? shard->partitions[source][number]
-                                                                 : NULL;
+    return partition && !partition->is_leaving ? partition : NULL;
 }
 
 static struct progress *progress_of(const struct shard *shard, const struct partition *partition)

@@ -23,6 +23,9 @@ static void commands_take(struct shard *shard)
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
             break;
+        case COMMAND_LEAVE:
+            partition_leave(shard, command);
+            break;
         case COMMAND_REVOKE:
             partition_revoke(shard, command);
             break;
@@ -221,6 +224,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
                                                                      : PHASE_FLUSHING;
         return true;
     case PHASE_FINISHING:
+        if (shard->leaving > 0)
+            return false;
         if (!keyspaces_finish(shard))
             shard->phase = PHASE_FLUSHING;
         return true;

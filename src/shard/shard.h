@@ -64,6 +64,8 @@ struct restore {
 enum command_kind {
     COMMAND_RESTORE,  /* load the shard's key groups of a shuffled source */
     COMMAND_ASSIGN,   /* read this partition */
+    COMMAND_LEAVE,    /* read no more of it and let its time stand still, until it is dropped: what
+                       * follows the mark of its last checkpoint is the next owner's */
     COMMAND_REVOKE,   /* drop it and its state */
     COMMAND_COMPLETE, /* bounded run: all partitions have been assigned */
     COMMAND_MARK,     /* take part in a checkpoint; answered by REPORT_CAPTURED */
