@@ -335,7 +335,7 @@ int shard_turn(struct shard *shard)
         if (!shard->drain_wanted && shard->phase == PHASE_READING)
             ingest_fetch(shard);
         bool fetched = shard->batch.count > 0;
-        left = (ingest_run(shard) || fetched || left) && !ingest_is_held(shard);
+        left = ((ingest_run(shard) || fetched) && !ingest_is_held(shard)) || left;
     }
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
