@@ -43,7 +43,6 @@ static void assign_one(struct engine *engine, struct assignment *assignment,
         .mute_offset = origin->mute_offset,
         .from = origin->from,
         .restore = origin->restore,
-        .needs_commit = !was_read,
     };
 
     assignment->intake = shard_intake(engine->fleet.shards[shard]);
@@ -95,11 +94,36 @@ static void shuffled_restore(struct engine *engine, const struct recovery *recov
     }
 }
 
+/* Whether the shard may own keys of a partition of which the group has no offset. */
+static bool owns_unread(const struct engine *engine, uint32_t shard, const struct assignment *list,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_aligned = engine->plan->sources[list[i].source].aligned;
+
+        if (list[i].committed_offset < 0 &&
+            (!is_aligned ||
+             shard_of_partition(list[i].partition, engine->fleet.shard_count) == shard))
+            return true;
+    }
+    return false;
+}
+
+/* A process before this one, which has committed nothing, may still be writing to Redis. */
+static void commits_await(struct engine *engine, const struct assignment *list, size_t count)
+{
+    for (uint32_t i = 0; i < engine->fleet.shard_count; i++) {
+        if (owns_unread(engine, i, list, count))
+            command_send(engine, i, &(struct command){.kind = COMMAND_AWAIT});
+    }
+}
+
 static void hand_over(struct engine *engine, const struct recovery *recovery,
                       struct assignment *list, size_t count)
 {
     int64_t begun_ns = clock_monotonic_ns();
 
+    commits_await(engine, list, count);
     shuffled_restore(engine, recovery, list, count);
     for (size_t i = 0; i < count; i++)
         assign_one(engine, &list[i], &recovery->origins[i]);

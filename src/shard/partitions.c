@@ -237,8 +237,6 @@ void partition_assign(struct shard *shard, const struct command *command)
     shard->partitions[command->source][command->partition] = partition;
     if (command->from)
         partition_restore(shard, partition, command);
-    if (command->needs_commit)
-        commit_await(shard);
     shard->is_held |= is_replaying(partition);
     shard->is_muted |= is_muted(partition);
     publish(shard, partition);

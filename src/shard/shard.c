@@ -20,6 +20,9 @@ static void commands_take(struct shard *shard)
         case COMMAND_RESTORE:
             restore_shuffled(shard, command);
             break;
+        case COMMAND_AWAIT:
+            commit_await(shard);
+            break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
             break;

@@ -106,9 +106,10 @@ static void fleet_done(void)
 void command(uint32_t shard, const struct command *command)
 {
     static const char *const names[] = {
-        [COMMAND_RESTORE] = "restore", [COMMAND_ASSIGN] = "assign",     [COMMAND_LEAVE] = "leave",
-        [COMMAND_REVOKE] = "revoke",   [COMMAND_COMPLETE] = "complete", [COMMAND_MARK] = "mark",
-        [COMMAND_ABORT] = "abort",     [COMMAND_DRAIN] = "drain",       [COMMAND_STOP] = "stop"};
+        [COMMAND_RESTORE] = "restore", [COMMAND_AWAIT] = "await",   [COMMAND_ASSIGN] = "assign",
+        [COMMAND_LEAVE] = "leave",     [COMMAND_REVOKE] = "revoke", [COMMAND_COMPLETE] = "complete",
+        [COMMAND_MARK] = "mark",       [COMMAND_ABORT] = "abort",   [COMMAND_DRAIN] = "drain",
+        [COMMAND_STOP] = "stop"};
 
     sim_trace("shard %u: %s partition %d from %" PRId64 ", replays to %" PRId64, shard,
               names[command->kind], command->partition, command->start_offset,
@@ -155,8 +156,24 @@ static void assign_one(int number, const struct sim_origin *origin)
                 .mute_offset = origin->mute_offset,
                 .from = origin->from,
                 .restore = origin->checkpoint ? &origin->checkpoint->restore : NULL,
-                .needs_commit = !was_read,
             });
+}
+
+/* Of what has not been read before, rows wait for a commit: of all shards, if any may own the keys.
+ */
+static void commits_await(const int *list, size_t count)
+{
+    bool is_concerned[SHARDS_MAX] = {false};
+
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < shard_count() && disk.committed[list[i]].offset < 0; j++)
+            is_concerned[j] |= !sim.scenario.spec.aligned ||
+                               j == shard_of_partition(list[i], shard_count());
+    }
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (is_concerned[i])
+            command(i, &(struct command){.kind = COMMAND_AWAIT});
+    }
 }
 
 /* As the group gives them: some at a time, all in the end. */
@@ -169,6 +186,7 @@ static void assign(const int *list, size_t count)
     checkpoints_recover(origins, list, count);
     for (size_t i = 0; i < count; i++)
         sim.partitions[list[i]].from = origins[i].checkpoint;
+    commits_await(list, count);
     for (uint32_t i = 0; i < shard_count(); i++) {
         if (!sim.scenario.spec.aligned && origins[0].checkpoint)
             command(i, &(struct command){.kind = COMMAND_RESTORE,
