@@ -20,8 +20,14 @@ static void commands_take(struct shard *shard)
         case COMMAND_RESTORE:
             restore_shuffled(shard, command);
             break;
+        case COMMAND_AWAIT:
+            commit_await(shard);
+            break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
+            break;
+        case COMMAND_LEAVE:
+            partition_leave(shard, command);
             break;
         case COMMAND_REVOKE:
             partition_revoke(shard, command);
@@ -222,6 +228,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
                                                                      : PHASE_FLUSHING;
         return true;
     case PHASE_FINISHING:
+        if (shard->leaving > 0)
+            return false;
         if (!keyspaces_finish(shard))
             shard->phase = PHASE_FLUSHING;
         return true;
@@ -331,7 +339,7 @@ int shard_turn(struct shard *shard)
         if (!shard->drain_wanted && shard->phase == PHASE_READING)
             ingest_fetch(shard);
         bool fetched = shard->batch.count > 0;
-        left = (ingest_run(shard) || fetched || left) && !ingest_is_held(shard);
+        left = ((ingest_run(shard) || fetched) && !ingest_is_held(shard)) || left;
     }
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
