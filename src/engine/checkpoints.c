@@ -8,6 +8,7 @@
 #include "engine/internal.h"
 #include "kafka/client.h"
 
+#define REBALANCE_LOOK_NS   (20 * NS_PER_MS)
 #define COMMIT_AGAIN_NS     (200 * NS_PER_MS)
 #define FLUSH_LOOK_NS       (20 * NS_PER_MS) /* dead letters are looked for this often */
 #define FLUSH_WAIT_MS       5
@@ -251,6 +252,12 @@ static void commit_turn(struct engine *engine, int64_t now_ns)
     const char *text;
     char all[sizeof(((struct err *)NULL)->text)];
 
+    if (!checkpoints->is_sent && !consumer_may_commit(engine->consumer)) {
+        checkpoints->commit_due_ns = now_ns + REBALANCE_LOOK_NS;
+        if (now_ns >= checkpoints->deadline_ns)
+            failed(engine, -ETIMEDOUT, "the consumer group was being rebalanced all the time");
+        return;
+    }
     if (is_transactional(engine)) {
         transaction_commit(engine);
         return;
