@@ -29,12 +29,20 @@ struct key_head {
     uint32_t key_len; /* 0: the record is free, `number` is the next free one */
     uint32_t number;
     int64_t newest_ms; /* of the events that entered any view */
-    int64_t due_ms;    /* when the clock reaches it, windows fire; CALENDAR_NEVER */
-    int64_t amend_ms;  /* when the watermark reaches it, windows fire once more; CALENDAR_NEVER */
-    int64_t free_ms;   /* when what is released reaches it, the key may go; CALENDAR_NEVER */
-    void *sink_slot;   /* the online sink's place; released through it */
-    uint32_t changed;  /* view/capture.c: the epoch in which it changed last, or 0 */
-    bool is_stored;    /* a checkpoint holds the key */
+    union {
+        struct {
+            int64_t due_ms;   /* when the clock reaches it, windows fire; or CALENDAR_NEVER */
+            int64_t amend_ms; /* when the watermark does, windows fire once more; likewise */
+            int64_t free_ms;  /* when what is released does, the key may go; likewise */
+        };
+        int64_t times_ms[3]; /* the same, by enum timer: timers.h */
+    };
+    uint32_t places[3]; /* in the calendars */
+    uint32_t changed;   /* view/capture.c: the epoch in which it changed last, or 0 */
+    void *sink_slot;    /* the online sink's place; released through it */
+    bool is_stored;     /* a capture has written the key, or a checkpoint brought it */
+    bool is_touched;    /* an event came since it was last looked at: view/cold.c */
+    bool is_finished;   /* the end of a bounded run has been through it */
 };
 
 struct key_slot {
