@@ -5,8 +5,9 @@
  *
  * Open addressing with linear probing over 32-bit tags, so that a look-up costs one miss for the
  * slot and one for the record, both of which a batch prefetches. The slots double a few at a time:
- * while they move, both arrays are asked. A record's number stays its own until it is removed.
- * Owned by one shard. */
+ * while they move, both arrays are asked. A record's number stays its own until it is removed. A
+ * chunk without keys is given back, all but the last one; its numbers are used again, like those of
+ * single records, before there are new ones. Owned by one shard. */
 #ifndef FRESHET_STATE_KEY_TABLE_H
 #define FRESHET_STATE_KEY_TABLE_H
 
@@ -26,7 +27,7 @@ struct key_head {
         char inline_key[KEY_INLINE_BYTES];
         char *long_key;
     };
-    uint32_t key_len; /* 0: the record is free, `number` is the next free one */
+    uint32_t key_len; /* 0: the record is free, `number` is the next free one of its chunk */
     uint32_t number;
     int64_t newest_ms; /* of the events that entered any view */
     union {
@@ -55,17 +56,27 @@ struct key_slots {
     uint32_t cap;           /* power of two */
 };
 
+/* Of a chunk of records. */
+struct key_room {
+    uint32_t live;
+    uint32_t free_head; /* a free record, or KEY_NONE */
+    uint32_t before;    /* in a list of chunks */
+    uint32_t after;
+};
+
 struct key_table {
     struct arena *arena;
     uint32_t record_bytes;
     struct key_slots now;
     struct key_slots before; /* still being moved into now */
     uint32_t moved;          /* slots of `before` that have been */
-    char **chunks;
+    char **chunks;           /* NULL: given back */
+    struct key_room *rooms;  /* of them */
     uint32_t chunk_count;
     uint32_t chunk_cap;
-    uint32_t record_count; /* ever used, free ones among them */
-    uint32_t free_head;
+    uint32_t record_count; /* numbers ever used, free ones among them */
+    uint32_t with_room;    /* the first chunk with a free record; KEY_NONE: there is none */
+    uint32_t given_back;   /* the first chunk that is */
     uint32_t live;
 };
 
