@@ -19,6 +19,7 @@
 /* Where a keyspace's rows go. */
 struct outlet {
     struct shard *shard;
+    uint32_t source;
     int32_t partition; /* PLAN_NONE: shuffled */
     uint32_t group;    /* the keyspace's name for the Redis sink: never used again */
 };
@@ -98,6 +99,17 @@ struct share {
     struct mark *mark;   /* or NULL: not taken yet */
     struct buf **images; /* entries, by source */
     struct spsc blocks;  /* to the control thread */
+    uint64_t blocks_sent;
+};
+
+/* What the shard may use, and the hand that looks for keys to evict: memory.c. */
+struct memory {
+    size_t part; /* of state.memory */
+    size_t low;
+    size_t high;
+    uint32_t hand; /* the keyspace at which it is */
+    bool is_evicting;
+    bool is_short; /* nothing more is taken until keys have gone */
 };
 
 enum shard_phase {
@@ -142,8 +154,10 @@ struct shard {
     struct batch batch;
     struct run run;
     struct share share;
-    struct redis_uring *redis_io; /* or NULL */
-    struct redis_sink *redis;     /* of redis_io */
+    struct memory memory;
+    _Atomic uint64_t blocks_stored; /* the control thread's */
+    struct redis_uring *redis_io;   /* or NULL */
+    struct redis_sink *redis;       /* of redis_io */
     struct log_limit redis_log;
     struct file_lane *file;        /* or NULL */
     struct feature_lane *features; /* or NULL */
@@ -159,6 +173,7 @@ struct shard {
     bool must_fire;            /* windows are due */
     bool is_held;              /* rows for Redis are held back */
     bool is_muted;             /* rows for the feature topic are dropped */
+    bool has_failed;           /* state could not be read: nothing goes on */
     bool is_frozen;            /* it was, and nothing has been committed since */
     uint64_t commit_needed;    /* rows for Redis are held back until this commit is accepted */
     int64_t now_ns;            /* monotonic, of this turn */
@@ -227,6 +242,9 @@ bool share_turn(struct shard *shard);
 /* When the next turn is due, or INT64_MAX. */
 int64_t share_deadline_ns(const struct shard *shard);
 
+/* Hands over what was captured. False: no room. */
+bool share_hand_over(struct shard *shard, uint32_t source, struct buf *entries);
+
 /* Whether what stands behind this barrier is from after a mark that has not been taken. */
 bool share_is_behind(const struct shard *shard, uint64_t barrier);
 
@@ -286,6 +304,23 @@ bool partitions_replaying(const struct shard *shard);
 
 /* True while rows are in the feature topic already. */
 bool partitions_muted(const struct shard *shard);
+
+/* memory.c */
+void memory_init(struct shard *shard);
+
+/* Evicts keys if the shard uses more than its part. */
+void memory_turn(struct shard *shard);
+void memory_relieve(struct shard *shard);
+
+/* Nothing is to be taken or fired until keys have gone. */
+bool memory_is_short(const struct shard *shard);
+
+/* When the next turn is due, or INT64_MAX. */
+int64_t memory_deadline_ns(const struct shard *shard);
+
+/* keyspace_output.fetch, of a source. */
+bool memory_fetch(struct shard *shard, uint32_t source, const struct slice *keys, uint32_t count,
+                  bool (*take)(void *loading, uint32_t number, struct slice value), void *loading);
 
 /* restore.c: report what goes wrong */
 void restore_partition(struct shard *shard, struct partition *partition,

@@ -30,6 +30,15 @@ static void on_release(void *context, void **slot)
     redis_sink_release_of(outlet->shard->redis, slot, outlet->group);
 }
 
+static bool on_fetch(void *context, const struct slice *keys, uint32_t count,
+                     bool (*take)(void *loading, uint32_t number, struct slice value),
+                     void *loading)
+{
+    const struct outlet *outlet = context;
+
+    return memory_fetch(outlet->shard, outlet->source, keys, count, take, loading);
+}
+
 static bool on_late(void *context, uint32_t source, const struct event *event, bool by_watermark)
 {
     const struct outlet *outlet = context;
@@ -45,7 +54,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, partition, ++shard->groups};
+    *outlet = (struct outlet){shard, source, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
@@ -54,6 +63,9 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
                                  .release = on_release,
                                  .late = on_late,
                                  .duplicates = &shard->stats.sources[source].duplicates,
+                                 .fetch = on_fetch,
+                                 .evicted = &shard->stats.sources[source].evicted,
+                                 .loaded = &shard->stats.sources[source].loaded,
                                  .context = outlet});
     free(stats);
     return keyspace;
@@ -343,7 +355,7 @@ static bool partition_tick(struct shard *shard, struct partition *partition)
     int64_t silence_ns;
     uint32_t told = 0;
 
-    if (shard->is_full)
+    if (shard->is_full || memory_is_short(shard))
         partition->silent_since_ns = shard->now_ns;
     silence_ns = shard->now_ns - partition->silent_since_ns;
     partition->is_idle = !shard->fleet->bounded && partition->at_end &&

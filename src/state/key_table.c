@@ -75,6 +75,17 @@ struct key_head *key_table_at(const struct key_table *table, uint32_t number)
     return record->key_len ? record : NULL;
 }
 
+uint32_t key_table_next(const struct key_table *table, uint32_t from)
+{
+    for (uint32_t number = from; number < table->record_count; number++) {
+        if (!table->chunks[number >> CHUNK_RECORDS_BITS])
+            number |= CHUNK_RECORDS - 1;
+        else if (record_at(table, number)->key_len)
+            return number;
+    }
+    return KEY_NONE;
+}
+
 static uint32_t tag_of(uint64_t hash)
 {
     return (uint32_t)(hash >> 32);

@@ -98,6 +98,9 @@ struct slice key_head_key(const struct key_head *record);
 /* The record with the number, or NULL if it is free. Numbers run from 0 to record_count - 1. */
 struct key_head *key_table_at(const struct key_table *table, uint32_t number);
 
+/* The least number of a record in use that is not below `from`, or KEY_NONE. */
+uint32_t key_table_next(const struct key_table *table, uint32_t from);
+
 /* First and second step of a batch of look-ups: fetch the slot; then, by it, the record. */
 void key_table_prefetch_slot(const struct key_table *table, uint64_t hash);
 struct key_head *key_table_prefetch_record(const struct key_table *table, uint64_t hash);

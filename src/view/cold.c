@@ -127,19 +127,17 @@ bool keyspace_evict(struct keyspace *keyspace, uint32_t budget, bool may_write)
         cold_begin(keyspace);
     if (keyspace->capture.captured.len == 0)
         evict_written(keyspace);
-    for (; budget > 0; budget--) {
-        if (cold->hand >= keyspace->table.record_count) {
+    for (; budget > 0 && cold->written_count < WRITTEN_MAX; budget--) {
+        uint32_t number = key_table_next(&keyspace->table, cold->hand);
+
+        if (number == KEY_NONE) {
             cold->hand = 0;
             return true;
         }
-        if (cold->written_count == WRITTEN_MAX)
-            return true;
-        struct key_head *key = key_table_at(&keyspace->table, cold->hand++);
-
-        if (key)
-            consider(keyspace, key, may_write);
+        cold->hand = number + 1;
+        consider(keyspace, key_table_at(&keyspace->table, number), may_write);
     }
-    return false;
+    return cold->written_count == WRITTEN_MAX;
 }
 
 /* ---- loading */
