@@ -43,6 +43,7 @@ struct key_head {
     void *sink_slot;    /* the online sink's place; released through it */
     bool is_stored;     /* a capture has written the key, or a checkpoint brought it */
     bool is_touched;    /* an event came since it was last looked at: view/cold.c */
+    bool is_waiting;    /* written, and not in the store yet: likewise */
     bool is_finished;   /* the end of a bounded run has been through it */
 };
 

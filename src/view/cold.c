@@ -86,7 +86,7 @@ static void evict(struct keyspace *keyspace, struct key_head *key)
 
 static bool may_go(const struct keyspace *keyspace, const struct key_head *key)
 {
-    return !key->is_touched && !capture_is_changed(keyspace, key) &&
+    return !key->is_touched && !key->is_waiting && !capture_is_changed(keyspace, key) &&
            !capture_is_pending(keyspace, key);
 }
 
@@ -98,7 +98,10 @@ static void evict_written(struct keyspace *keyspace)
     for (uint32_t i = 0; i < cold->written_count; i++) {
         struct key_head *key = key_table_at(&keyspace->table, cold->written[i]);
 
-        if (key && may_go(keyspace, key))
+        if (!key || !key->is_waiting)
+            continue;
+        key->is_waiting = false;
+        if (may_go(keyspace, key))
             evict(keyspace, key);
     }
     cold->written_count = 0;
@@ -113,8 +116,9 @@ static void consider(struct keyspace *keyspace, struct key_head *key, bool may_w
         key->is_touched = false;
     } else if (may_go(keyspace, key)) {
         evict(keyspace, key);
-    } else if (may_write && capture_is_changed(keyspace, key)) {
+    } else if (may_write && !key->is_waiting && capture_is_changed(keyspace, key)) {
         capture_write(keyspace, key);
+        key->is_waiting = true;
         cold->written[cold->written_count++] = key->number;
     }
 }

@@ -153,7 +153,8 @@ MUST_USE int keyspace_load(struct keyspace *keyspace, const struct schema_map *m
  * has brought. Nothing that the keyspace does shows whether a key is cold. */
 
 /* Looks at the next `budget` keys, and evicts those that had no event for a while. All that was
- * captured so far has to be in the store. `may_write`, if what is written now may be in the store
+ * captured so far has to be in the store, but for what this has written and nobody has taken away.
+ * `may_write`, if what is written now may be in the store
  * before the next mark: those that have changed are captured, and go in a later call. True if it
  * has gone round all keys since it last said so, or waits for the store. */
 bool keyspace_evict(struct keyspace *keyspace, uint32_t budget, bool may_write);

@@ -116,7 +116,10 @@ static void evict_some(struct life *life)
     if (!life->evicts || random_chance(40))
         return;
     store_take(&life->store, keyspace_captured(keyspace));
-    keyspace_evict(keyspace, (uint32_t)random_below(12), !life->is_capturing && random_chance(70));
+    do {
+        keyspace_evict(keyspace, (uint32_t)random_below(12),
+                       !life->is_capturing && random_chance(70));
+    } while (random_chance(50));
     ENSURE_INT(keyspace_keys(keyspace), keys);
 }
 
