@@ -6,6 +6,7 @@
 
 #define RING_CAPACITY         4096 /* commands: a partition each, at the most */
 #define FIRE_BUDGET           1024 /* keys whose windows fire in a turn */
+#define FIRE_BUDGET_SHORT     128  /* while memory is short, since cold ones are loaded for it */
 #define SAMPLE_NS             (500 * NS_PER_MS)
 #define FULL_WAIT_NS          NS_PER_MS /* while a sink is full: somebody else has to make room */
 #define FAILED_WAIT_NS        (100 * NS_PER_MS) /* for the end */
@@ -71,6 +72,11 @@ void report_mark(struct shard *shard, struct mark *mark)
     report_push(shard, &(struct report){.kind = REPORT_CAPTURED, .mark = mark});
 }
 
+static uint32_t fire_budget(const struct shard *shard)
+{
+    return shard->memory.is_evicting ? FIRE_BUDGET_SHORT : FIRE_BUDGET;
+}
+
 /* Fires what is due. True if more is. */
 static bool keyspaces_fire(struct shard *shard)
 {
@@ -84,7 +90,7 @@ static bool keyspaces_fire(struct shard *shard)
     {
         if (shard->is_full || memory_is_short(shard))
             return true;
-        more = keyspace_fire(keyspace, FIRE_BUDGET) || more;
+        more = keyspace_fire(keyspace, fire_budget(shard)) || more;
     }
     shard->must_fire = more;
     return more;
@@ -101,7 +107,7 @@ static bool keyspaces_finish(struct shard *shard)
     {
         if (shard->is_full || memory_is_short(shard))
             return true;
-        more = keyspace_finish(keyspace, FIRE_BUDGET) || more;
+        more = keyspace_finish(keyspace, fire_budget(shard)) || more;
     }
     return more;
 }

@@ -5,7 +5,9 @@ can tell, but by the metrics.
 """
 
 import time
+from collections import Counter
 
+from engine import read_lines
 from events import HOUR, Traffic, traffic
 from harness import dump, load, require, test
 from metrics import parse, total
@@ -36,7 +38,7 @@ sources:
 views:
   hours:
     source: events
-    window: {sliding: 1h, every: 15m}
+    window: {sliding: 4h, every: 30m}
     features:
       hour_count: {count: true}
       hour_types: {histogram: event_type}
@@ -58,74 +60,111 @@ views:
 """
 
 _MEMORY = 1 << 20
-_RECORDS = 24_000
-_USERS = 6_000
+_RECORDS = 16_000
+_USERS = 5_000
+
+_METRICS = (
+    "freshet_cold_keys",
+    "freshet_evictions_total",
+    "freshet_cold_loads_total",
+    "freshet_arena_bytes",
+)
 
 
-class Watch:
-    """What the metrics of an engine say while it runs: the highest values."""
-
-    def __init__(self, engine, job):
-        self.engine, self.job = engine, job
-        self.most = {}
-
-    def until_exit(self, seconds):
-        until = time.monotonic() + seconds
-        while self.engine.child.poll() is None:
-            if time.monotonic() > until:
-                raise Failure(f"freshet did not end within {seconds} s:\n{self.engine.messages()}")
-            status, text = self.engine.get(self.job.address, "/metrics")
-            if status == 200:
-                self.note(parse(text))
-            time.sleep(0.02)
-        self.engine.expect_exit(0, 1)
-
-    def note(self, samples):
-        for name in (
-            "freshet_keys",
-            "freshet_cold_keys",
-            "freshet_evictions_total",
-            "freshet_cold_loads_total",
-            "freshet_arena_bytes",
-            "freshet_process_resident_bytes",
-        ):
-            self.most[name] = max(self.most.get(name, 0), total(samples, name))
+def _watch(engine, job, seconds=60):
+    """Until the engine ends: the highest that its metrics said, over all shards."""
+    until = time.monotonic() + seconds
+    most = dict.fromkeys(_METRICS, 0)
+    while engine.child.poll() is None:
+        if time.monotonic() > until:
+            raise Failure(f"freshet did not end within {seconds} s:\n{engine.messages()}")
+        status, text = engine.get(job.address, "/metrics")
+        if status == 200:
+            samples = parse(text)
+            for name in _METRICS:
+                most[name] = max(most[name], total(samples, name))
+        time.sleep(0.02)
+    engine.expect_exit(0, 1)
+    return most
 
 
-def _bounded(lab, text, shards):
-    job = lab.job(text, shards)
-    watch = Watch(lab.start(job, bounded=True), job)
-    watch.until_exit(60)
-    return job, watch.most
-
-
-def _run(lab, partitioning):
+def _prepare(lab, partitioning):
+    """A pipeline, its records, and what comes of them."""
     text = lab.pipeline(_PIPELINE, partitioning, checkpoint={"every": "1s", "min_pause": "0s"})
-    keyed = partitioning == "aligned"
     spec = Traffic(
-        _RECORDS, lab.seed, partitions=4, users=_USERS, span_ms=8 * HOUR, keyed=keyed, bad=0.0
+        _RECORDS,
+        lab.seed,
+        partitions=4,
+        users=_USERS,
+        span_ms=8 * HOUR,
+        keyed=partitioning == "aligned",
+        bad=0.0,
     )
     records = traffic(text, spec)
     lab.fill(text, records)
-    expected = compute(text, records)
+    return text, records, compute(text, records)
 
+
+def _tight(text):
     document = load(text)
-    _, roomy = _bounded(lab, dump(document), 2)
-    require(roomy["freshet_evictions_total"] == 0, "keys were evicted without need")
+    document["state"] = {**document.get("state", {}), "memory": _MEMORY}
+    return dump(document)
 
-    document["state"] = {"memory": _MEMORY}
-    job, most = _bounded(lab, dump(document), 2)
-    lab.judge(job, records, expected, last_only=not keyed)
-    print(f"    roomy {roomy}\n    tight {most}")
+
+def _require_moves(most):
     require(most["freshet_evictions_total"] > _USERS, f"few keys were evicted: {most}")
     require(most["freshet_cold_loads_total"] > 1000, f"few keys came back: {most}")
+    require(most["freshet_cold_keys"] > 1000, f"few keys were cold at a time: {most}")
 
 
 @test("memory/aligned")
 def aligned(lab):
-    _run(lab, "aligned")
+    text, records, expected = _prepare(lab, "aligned")
+    job = lab.job(text, shards=2)
+    roomy = _watch(lab.start(job, bounded=True), job)
+    require(roomy["freshet_evictions_total"] == 0, "keys were evicted without need")
+    wanted = Counter(read_lines(job.rows))
+
+    job = lab.job(_tight(text), shards=2)
+    tight = _watch(lab.start(job, bounded=True), job)
+    lab.judge(job, records, expected)
+    require(Counter(read_lines(job.rows)) == wanted, "other rows than with room for all")
+    _require_moves(tight)
+    # Windows of 4096 keys that fire at once, their images, and heads of cold keys are the floor.
+    require(
+        tight["freshet_arena_bytes"] < min(roomy["freshet_arena_bytes"], 3 * _MEMORY),
+        f"memory does not stay within bounds: {tight}, with room for all {roomy}",
+    )
 
 
 @test("memory/shuffle")
 def shuffle(lab):
-    _run(lab, "shuffle")
+    text, records, expected = _prepare(lab, "shuffle")
+    job = lab.job(_tight(text), shards=2)
+    most = _watch(lab.start(job, bounded=True), job)
+    lab.judge(job, records, expected, last_only=True)
+    _require_moves(most)
+
+
+def _killed(lab, partitioning):
+    """Killed several times in the middle, with most of the state in the store alone."""
+    text, records, expected = _prepare(lab, partitioning)
+    job = lab.job(_tight(text), shards=2)
+    for _ in range(3):
+        engine = lab.start(job, bounded=True)
+        time.sleep(lab.rng.uniform(1.2, 2.0))
+        engine.child.kill()
+        engine.child.wait()
+    most = _watch(lab.start(job, bounded=True), job)
+    lab.judge(job, records, expected, last_only=partitioning == "shuffle", at_least_once=True)
+    return most
+
+
+@test("memory/killed/aligned")
+def killed_aligned(lab):
+    _killed(lab, "aligned")
+
+
+@test("memory/killed/shuffle")
+def killed_shuffle(lab):
+    _killed(lab, "shuffle")
