@@ -12,17 +12,17 @@
 
 static void add_entry(struct catalog *catalog, const char *path, const char *id, const char *name)
 {
-    struct catalog_entry entry = {.path = text_of("%s", path)};
+    struct catalog_entry entry = {.path = text_make("%s", path)};
     struct checkpoint *checkpoint;
     struct err err;
 
     if (name)
-        entry.name = text_of("%s", name);
+        entry.name = text_make("%s", name);
     if (id)
         memcpy(entry.id, id, sizeof(entry.id));
     entry.error = checkpoint_open_path(path, &checkpoint, &err);
     if (entry.error) {
-        entry.error_text = text_of("%s", err.text);
+        entry.error_text = text_make("%s", err.text);
     } else {
         entry.is_published = checkpoint_published(checkpoint);
         checkpoint_close_to(checkpoint, &entry.manifest);
@@ -49,7 +49,7 @@ static bool is_folder(const char *path)
 static int add_folder(struct catalog *catalog, const struct state_dir *dir, const char *folder,
                       bool is_savepoints, struct err *err)
 {
-    char *in = text_of("%s/%s", state_dir_path(dir), folder);
+    char *in = text_make("%s/%s", state_dir_path(dir), folder);
     char **names;
     size_t count;
     int error = folder_list(in, &names, &count, err);
@@ -59,7 +59,7 @@ static int add_folder(struct catalog *catalog, const struct state_dir *dir, cons
         return error == -ENOENT ? 0 : error;
     }
     for (size_t i = 0; i < count; i++) {
-        char *path = text_of("%s/%s", in, names[i]);
+        char *path = text_make("%s/%s", in, names[i]);
         bool is_ours = is_savepoints ? savepoint_name_is_valid(names[i])
                                      : checkpoint_id_is_valid(names[i]);
 
@@ -69,7 +69,7 @@ static int add_folder(struct catalog *catalog, const struct state_dir *dir, cons
                       is_savepoints ? names[i] : NULL);
         free(path);
     }
-    names_free(names, count);
+    folder_names_free(names, count);
     free(in);
     return 0;
 }
@@ -175,7 +175,7 @@ static bool is_kept(const char *id, const char *const *keep, size_t keep_count)
  */
 static bool is_unused(const char *path, int *ret_lock)
 {
-    char *file = text_of("%s/manifest", path);
+    char *file = text_make("%s/manifest", path);
     int fd = open(file, O_RDWR | O_CLOEXEC);
 
     free(file);
@@ -189,12 +189,22 @@ static bool is_unused(const char *path, int *ret_lock)
     return true;
 }
 
+/* Its new name is on disk before anything in it goes. */
+static int remove_named(struct state_dir *dir, const char *half, struct err *err)
+{
+    char *folder = text_make("%s/checkpoints", state_dir_path(dir));
+    int error = folder_sync(folder, err);
+
+    free(folder);
+    return error ? error : tree_remove(half, err);
+}
+
 /* Takes its name away first: half removed it is no checkpoint any more. */
 static int remove_one(struct state_dir *dir, const struct catalog_entry *entry, bool *ret_removed,
                       struct err *err)
 {
-    char *half = text_of("%s/checkpoints/%s.%s.tmp", state_dir_path(dir), entry->id,
-                         state_dir_process(dir));
+    char *half = text_make("%s/checkpoints/%s.%s.tmp", state_dir_path(dir), entry->id,
+                           state_dir_process(dir));
     int lock;
     int error = 0;
 
@@ -207,7 +217,7 @@ static int remove_one(struct state_dir *dir, const struct catalog_entry *entry, 
         if (error == -ENOENT)
             error = 0; /* another process was faster */
         else if (!error)
-            error = tree_remove(half, err);
+            error = remove_named(dir, half, err);
         *ret_removed = !error;
         FAILPOINT("retain_removed");
     }
@@ -218,7 +228,7 @@ static int remove_one(struct state_dir *dir, const struct catalog_entry *entry, 
 /* What this process could not remove before. */
 static void remove_leftovers(struct state_dir *dir, const char *in)
 {
-    char *folder = text_of("%s/%s", state_dir_path(dir), in);
+    char *folder = text_make("%s/%s", state_dir_path(dir), in);
     char process[CHECKPOINT_PROCESS_SIZE];
     char **names;
     size_t count;
@@ -228,7 +238,7 @@ static void remove_leftovers(struct state_dir *dir, const char *in)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        char *path = text_of("%s/%s", folder, names[i]);
+        char *path = text_make("%s/%s", folder, names[i]);
 
         if (half_made_by(names[i], process) && strcmp(process, state_dir_process(dir)) == 0) {
             int ignored = tree_remove(path, NULL);
@@ -237,7 +247,7 @@ static void remove_leftovers(struct state_dir *dir, const char *in)
         }
         free(path);
     }
-    names_free(names, count);
+    folder_names_free(names, count);
     free(folder);
 }
 

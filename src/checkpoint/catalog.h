@@ -21,7 +21,7 @@ struct catalog {
     size_t count;
 };
 
-/* Whose checkpoints: what two processes must have in common to go on from one another's. */
+/* Whose checkpoints: what a process shares with the one before it, and with no other. */
 struct catalog_owner {
     const char *pipeline;
     const char *group;

@@ -79,7 +79,7 @@ static int load(const char *path, const char *file, struct manifest *ret, struct
 
 int checkpoint_open_path(const char *path, struct checkpoint **ret, struct err *err)
 {
-    char *file = text_of("%s/manifest", path);
+    char *file = text_make("%s/manifest", path);
     struct manifest manifest;
     int lock = -1;
 
@@ -101,10 +101,10 @@ int checkpoint_open_path(const char *path, struct checkpoint **ret, struct err *
     struct checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
     CHECK(checkpoint);
     *checkpoint = (struct checkpoint){
-        .path = text_of("%s", path), .lock = lock, .manifest = manifest};
+        .path = text_make("%s", path), .lock = lock, .manifest = manifest};
     pthread_mutex_init(&checkpoint->opening, NULL);
     if (manifest.output.present && manifest.output.rows_bytes > 0)
-        checkpoint->rows = text_of("%s/rows", path);
+        checkpoint->rows = text_make("%s/rows", path);
     *ret = checkpoint;
     return 0;
 }
@@ -112,7 +112,7 @@ int checkpoint_open_path(const char *path, struct checkpoint **ret, struct err *
 /* A savepoint that came without the link of its id: from another state.dir. */
 static char *find_copied(const struct state_dir *dir, const char *id)
 {
-    char *folder = text_of("%s/savepoints", state_dir_path(dir));
+    char *folder = text_make("%s/savepoints", state_dir_path(dir));
     char *found = NULL;
     char **names;
     size_t count;
@@ -122,18 +122,18 @@ static char *find_copied(const struct state_dir *dir, const char *id)
         return NULL;
     }
     for (size_t i = 0; i < count && !found; i++) {
-        char *path = text_of("%s/%s", folder, names[i]);
+        char *path = text_make("%s/%s", folder, names[i]);
         struct checkpoint *checkpoint;
 
         if (savepoint_name_is_valid(names[i]) &&
             checkpoint_open_path(path, &checkpoint, NULL) == 0) {
             if (strcmp(checkpoint->manifest.id, id) == 0)
-                found = text_of("%s", path);
+                found = text_make("%s", path);
             checkpoint_close(checkpoint);
         }
         free(path);
     }
-    names_free(names, count);
+    folder_names_free(names, count);
     free(folder);
     return found;
 }
@@ -146,7 +146,7 @@ static char *find(const struct state_dir *dir, const char *id)
     if (!checkpoint_id_is_valid(id) && !savepoint_name_is_valid(id))
         return NULL;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        char *path = text_of("%s/%s/%s", state_dir_path(dir), folders[i], id);
+        char *path = text_make("%s/%s/%s", state_dir_path(dir), folders[i], id);
 
         if (file_exists(path))
             return path;
@@ -206,7 +206,7 @@ const char *checkpoint_rows(const struct checkpoint *checkpoint)
 static int verify_file(const struct checkpoint *checkpoint, const char *name,
                        const struct file_sum *expected, struct err *err)
 {
-    char *path = text_of("%s/%s", checkpoint->path, name);
+    char *path = text_make("%s/%s", checkpoint->path, name);
     struct file_sum sum;
     int error = file_sum(path, &sum, err);
     char what[128];
@@ -236,7 +236,7 @@ int checkpoint_verify(struct checkpoint *checkpoint, struct err *err)
     for (uint32_t i = 0; i < manifest->file_count && !error; i++) {
         const struct manifest_file *file = &manifest->files[i];
         const struct file_sum expected = {.bytes = file->bytes, .hash = file->hash};
-        char *name = text_of("db/%s", file->name);
+        char *name = text_make("db/%s", file->name);
 
         error = verify_file(checkpoint, name, &expected, err);
         free(name);
@@ -256,7 +256,7 @@ static int open_state(struct checkpoint *checkpoint, struct err *err)
 
     pthread_mutex_lock(&checkpoint->opening);
     if (!checkpoint->rocks.db) {
-        char *path = text_of("%s/db", checkpoint->path);
+        char *path = text_make("%s/db", checkpoint->path);
 
         error = rocks_open(path, true, &checkpoint->rocks, err);
         free(path);
@@ -264,7 +264,15 @@ static int open_state(struct checkpoint *checkpoint, struct err *err)
     pthread_mutex_unlock(&checkpoint->opening);
     if (error)
         err_prefix(err, "checkpoint %s", name_of(checkpoint->path));
-    return error;
+    return error == -ENOENT ? -EBADMSG : error;
+}
+
+/* A file of it that is missing is damage. */
+static int read_error(const struct checkpoint *checkpoint, char *errptr, struct err *err)
+{
+    int error = rocks_error(errptr, err, checkpoint->path);
+
+    return error == -ENOENT ? -EBADMSG : error;
 }
 
 /* Hands over what is from `first` to before `end`. */
@@ -297,10 +305,10 @@ static int read_range(struct checkpoint *checkpoint, const struct buf *first, co
         error = on_entry(context, key, value);
     }
     rocksdb_iter_get_error(iterator, &errptr);
-    if (errptr && error)
+    if (errptr && !error)
+        error = read_error(checkpoint, errptr, err);
+    else
         rocksdb_free(errptr);
-    else if (errptr)
-        error = rocks_error(errptr, err, checkpoint->path);
     rocksdb_iter_destroy(iterator);
     rocksdb_readoptions_destroy(options);
     return error;
@@ -342,7 +350,7 @@ int checkpoint_read_all(struct checkpoint *checkpoint, uint64_t source_hash,
 
 bool checkpoint_published(const struct checkpoint *checkpoint)
 {
-    char *path = text_of("%s/published", checkpoint->path);
+    char *path = text_make("%s/published", checkpoint->path);
     bool is_there = file_exists(path);
 
     free(path);
@@ -351,7 +359,7 @@ bool checkpoint_published(const struct checkpoint *checkpoint)
 
 int checkpoint_mark_published(struct checkpoint *checkpoint, struct err *err)
 {
-    char *path = text_of("%s/published", checkpoint->path);
+    char *path = text_make("%s/published", checkpoint->path);
 
     FAILPOINT("publish_mark");
     int error = file_write(path, SLICE_LITERAL(""), err);

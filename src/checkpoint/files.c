@@ -15,7 +15,7 @@
 
 #define READ_BYTES ((size_t)1 << 20)
 
-char *text_of(const char *format, ...)
+char *text_make(const char *format, ...)
 {
     va_list args;
     char *text;
@@ -119,7 +119,7 @@ int folder_list(const char *path, char ***ret, size_t *ret_count, struct err *er
     return 0;
 }
 
-void names_free(char **names, size_t count)
+void folder_names_free(char **names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(names[i]);

@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 /* A text of its own, to be freed. */
-char *text_of(const char *format, ...) PRINTF_LIKE(1, 2);
+char *text_make(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* "cannot <what> <path>: <reason>", with -errno. */
 int file_error(struct err *err, const char *what, const char *path);
@@ -28,7 +28,7 @@ MUST_USE int folder_make_all(const char *path, struct err *err);
 
 /* All names in a folder but . and .., sorted; each and the array are to be freed. */
 MUST_USE int folder_list(const char *path, char ***ret, size_t *ret_count, struct err *err);
-void names_free(char **names, size_t count);
+void folder_names_free(char **names, size_t count);
 
 /* With all that is in it. What is not there, or goes away meanwhile, is no error. */
 MUST_USE int tree_remove(const char *path, struct err *err);

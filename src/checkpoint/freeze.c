@@ -78,7 +78,7 @@ static int take_rows(struct freeze *freeze, const char *rows, struct err *err)
     FAILPOINT("freeze_rows");
     if (!rows)
         return 0;
-    char *to = text_of("%s/rows", freeze->half);
+    char *to = text_make("%s/rows", freeze->half);
     int error = file_link(rows, to, err);
     if (!error)
         error = file_sync(to, err);
@@ -104,7 +104,7 @@ static const struct manifest_file *known_file(const struct store *store, const c
 
 static int add_file(struct freeze *freeze, char *name, struct err *err)
 {
-    char *path = text_of("%s/%s", freeze->db, name);
+    char *path = text_make("%s/%s", freeze->db, name);
     const struct manifest_file *known = known_file(freeze->store, name);
     struct manifest_file file = {.name = name};
     struct stat status;
@@ -142,13 +142,13 @@ static int add_files(struct freeze *freeze, struct err *err)
         return error;
     for (size_t i = 0; i < count && !error; i++)
         error = add_file(freeze, names[i], err);
-    names_free(names, count);
+    folder_names_free(names, count);
     return error;
 }
 
 static int write_manifest(struct freeze *freeze, struct err *err)
 {
-    char *path = text_of("%s/manifest", freeze->half);
+    char *path = text_make("%s/manifest", freeze->half);
     struct buf bytes = {0};
     struct manifest check;
     int error = 0;
@@ -208,7 +208,7 @@ static int name_it(struct freeze *freeze, struct err *err)
     error = folder_sync(freeze->parent, err);
     FAILPOINT("freeze_synced");
     if (!error && freeze->link) {
-        char *target = text_of("../savepoints/%s", freeze->manifest->savepoint);
+        char *target = text_make("../savepoints/%s", freeze->manifest->savepoint);
 
         error = refused(err, FAILPOINT_ERROR("freeze_name"), freeze->link);
         if (!error && symlink(target, freeze->link))
@@ -271,13 +271,13 @@ static void freeze_init(struct freeze *freeze, struct store *store, struct manif
     bool is_savepoint = manifest->savepoint[0] != '\0';
 
     *freeze = (struct freeze){.store = store, .manifest = manifest};
-    freeze->folder = text_of("%s/checkpoints", dir);
-    freeze->parent = text_of("%s/%s", dir, is_savepoint ? "savepoints" : "checkpoints");
-    freeze->final = text_of("%s/%s", freeze->parent,
-                            is_savepoint ? manifest->savepoint : manifest->id);
-    freeze->half = text_of("%s.%s.tmp", freeze->final, state_dir_process(store->dir));
-    freeze->db = text_of("%s/db", freeze->half);
-    freeze->link = is_savepoint ? text_of("%s/%s", freeze->folder, manifest->id) : NULL;
+    freeze->folder = text_make("%s/checkpoints", dir);
+    freeze->parent = text_make("%s/%s", dir, is_savepoint ? "savepoints" : "checkpoints");
+    freeze->final = text_make("%s/%s", freeze->parent,
+                              is_savepoint ? manifest->savepoint : manifest->id);
+    freeze->half = text_make("%s.%s.tmp", freeze->final, state_dir_process(store->dir));
+    freeze->db = text_make("%s/db", freeze->half);
+    freeze->link = is_savepoint ? text_make("%s/%s", freeze->folder, manifest->id) : NULL;
 }
 
 static void freeze_done(struct freeze *freeze)

@@ -111,7 +111,8 @@ const struct manifest_source *manifest_source(const struct manifest *manifest, c
 {
     for (uint32_t i = 0; i < manifest->source_count; i++) {
         if (strcmp(manifest->sources[i].name, name) == 0) {
-            *ret_number = i;
+            if (ret_number)
+                *ret_number = i;
             return &manifest->sources[i];
         }
     }

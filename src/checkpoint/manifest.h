@@ -97,7 +97,7 @@ void manifest_add_partition(struct manifest *manifest, const struct manifest_par
 void manifest_add_times(struct manifest *manifest, const struct manifest_times *times);
 void manifest_add_file(struct manifest *manifest, const struct manifest_file *file);
 
-/* What was added, or NULL. */
+/* What was added, or NULL. `ret_number` may be NULL. */
 const struct manifest_source *manifest_source(const struct manifest *manifest, const char *name,
                                               uint32_t *ret_number);
 const struct manifest_partition *manifest_partition(const struct manifest *manifest,

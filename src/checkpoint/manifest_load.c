@@ -7,6 +7,7 @@
 #include "base/pack.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/state_dir.h"
+#include "plan/plan.h"
 
 static int take_u32(struct slice *from, uint32_t *ret)
 {
@@ -81,6 +82,9 @@ static int load_source(struct slice *from, struct manifest *ret)
     struct manifest_source source = {0};
     struct slice schema;
     uint32_t number;
+
+    if (ret->source_count == PLAN_SOURCES_MAX)
+        return -EBADMSG;
     int error = take_text(from, &source.name) || take_text(from, &source.topic) ||
                 take_bool(from, &source.aligned) || take_u32(from, &source.partition_count) ||
                 unpack_text(from, &schema) || manifest_source(ret, source.name, &number);

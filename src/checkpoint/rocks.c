@@ -20,6 +20,7 @@ int rocks_error(char *errptr, struct err *err, const char *what)
         {"File too large", -EFBIG},
         {"Corruption", -EBADMSG},
         {"No such file or directory", -ENOENT},
+        {"does not exist", -ENOENT},
         {"Permission denied", -EACCES},
         {"Too many open files", -EMFILE},
     };

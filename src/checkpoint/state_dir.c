@@ -57,7 +57,7 @@ static int make_folders(const char *path, struct err *err)
     if (error)
         return refuse(err, error, path, "made");
     for (size_t i = 0; i < ARRAY_LEN(folders) && !error; i++) {
-        char *folder = text_of("%s/%s", path, folders[i]);
+        char *folder = text_make("%s/%s", path, folders[i]);
 
         error = folder_make(folder, NULL);
         free(folder);
@@ -70,7 +70,7 @@ static int make_folders(const char *path, struct err *err)
 /* Takes the lock that those who make and those who claim exclude each other by. */
 static int lock_whole(const char *path, int *ret)
 {
-    char *name = text_of("%s/lock", path);
+    char *name = text_make("%s/lock", path);
     int64_t until_ns = clock_monotonic_ns() + LOCK_WAIT_MS * NS_PER_MS;
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     int error = fd < 0 ? -errno : 0;
@@ -94,7 +94,7 @@ static int lock_whole(const char *path, int *ret)
 /* Takes the lock of work/<process>: -ENOENT if there is none, -EWOULDBLOCK if it is held. */
 static int lock_process(const struct state_dir *dir, const char *process, int *ret)
 {
-    char *name = text_of("%s/work/%s/lock", dir->path, process);
+    char *name = text_make("%s/work/%s/lock", dir->path, process);
     int fd = open(name, O_RDWR | O_CLOEXEC);
     int error = fd < 0 ? -errno : 0;
 
@@ -111,8 +111,8 @@ static int lock_process(const struct state_dir *dir, const char *process, int *r
  * process dies too, the next one finds it there. */
 static void claim(const struct state_dir *dir, const char *folder, const char *name)
 {
-    char *from = text_of("%s/%s/%s", dir->path, folder, name);
-    char *to = text_of("%s/dead.%s.%s", dir->work, folder, name);
+    char *from = text_make("%s/%s/%s", dir->path, folder, name);
+    char *to = text_make("%s/dead.%s.%s", dir->work, folder, name);
 
     FAILPOINT("sweep_claim");
     if (file_rename(from, to, NULL)) {
@@ -128,7 +128,7 @@ static void claim(const struct state_dir *dir, const char *folder, const char *n
 
 static void sweep_work(const struct state_dir *dir)
 {
-    char *folder = text_of("%s/work", dir->path);
+    char *folder = text_make("%s/work", dir->path);
     char **names;
     size_t count;
     int lock;
@@ -147,7 +147,7 @@ static void sweep_work(const struct state_dir *dir)
         if (error == 0)
             close(lock);
     }
-    names_free(names, count);
+    folder_names_free(names, count);
     free(folder);
 }
 
@@ -163,7 +163,7 @@ static bool process_is_gone(const struct state_dir *dir, const char *process)
 
 static void sweep_half_made(const struct state_dir *dir, const char *in)
 {
-    char *folder = text_of("%s/%s", dir->path, in);
+    char *folder = text_make("%s/%s", dir->path, in);
     char process[CHECKPOINT_PROCESS_SIZE];
     char **names;
     size_t count;
@@ -177,7 +177,7 @@ static void sweep_half_made(const struct state_dir *dir, const char *in)
             process_is_gone(dir, process))
             claim(dir, in, names[i]);
     }
-    names_free(names, count);
+    folder_names_free(names, count);
     free(folder);
 }
 
@@ -192,19 +192,19 @@ static void remove_claimed(const struct state_dir *dir)
     for (size_t i = 0; i < count; i++) {
         if (strncmp(names[i], "dead.", 5) != 0)
             continue;
-        char *path = text_of("%s/%s", dir->work, names[i]);
+        char *path = text_make("%s/%s", dir->work, names[i]);
 
         FAILPOINT("sweep_remove");
         int ignored = tree_remove(path, NULL);
         (void)ignored;
         free(path);
     }
-    names_free(names, count);
+    folder_names_free(names, count);
 }
 
 static int make_work(struct state_dir *dir)
 {
-    char *name = text_of("%s/lock", dir->work);
+    char *name = text_make("%s/lock", dir->work);
     int error = folder_make(dir->work, NULL);
 
     FAILPOINT("state_dir_made");
@@ -245,7 +245,7 @@ static struct state_dir *create(const char *path)
     struct state_dir *dir = calloc(1, sizeof(*dir));
 
     CHECK(dir);
-    dir->path = text_of("%s", path);
+    dir->path = text_make("%s", path);
     dir->lock = -1;
     return dir;
 }
@@ -259,8 +259,8 @@ int state_dir_open(const char *path, struct state_dir **ret, struct err *err)
         return error;
     CHECK(getrandom(&random, sizeof(random), 0) == sizeof(random));
     struct state_dir *dir = create(path);
-    dir->process = text_of("%d-%016lx", (int)getpid(), (unsigned long)random);
-    dir->work = text_of("%s/work/%s", path, dir->process);
+    dir->process = text_make("%d-%016lx", (int)getpid(), (unsigned long)random);
+    dir->work = text_make("%s/work/%s", path, dir->process);
     error = take_place(dir, err);
     if (error) {
         state_dir_close(dir);
@@ -319,7 +319,9 @@ bool savepoint_name_is_valid(const char *name)
     char process[CHECKPOINT_PROCESS_SIZE];
     size_t len = strlen(name);
 
-    if (len == 0 || len > SAVEPOINT_NAME_MAX || name[0] == '.' || half_made_by(name, process))
+    if (len == 0 || len > SAVEPOINT_NAME_MAX || name[0] == '.')
+        return false;
+    if (half_made_by(name, process) || checkpoint_id_is_valid(name))
         return false;
     for (size_t i = 0; i < len; i++) {
         char c = name[i];

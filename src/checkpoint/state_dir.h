@@ -40,7 +40,7 @@ const char *state_dir_process(const struct state_dir *dir);
  * another there; for whatever the process wants to put next to its work store. */
 const char *state_dir_work(const struct state_dir *dir);
 
-/* [A-Za-z0-9._-]{1,64} without a dot in front, and not the name of something half made. */
+/* [A-Za-z0-9._-]{1,64} without a dot in front; no id, and not the name of something half made. */
 bool savepoint_name_is_valid(const char *name);
 
 #endif

@@ -61,7 +61,7 @@ void store_follows(struct store *store, const struct manifest *manifest)
         if (!is_table(manifest->files[i].name))
             continue;
         store->known[store->known_count] = manifest->files[i];
-        store->known[store->known_count++].name = text_of("%s", manifest->files[i].name);
+        store->known[store->known_count++].name = text_make("%s", manifest->files[i].name);
     }
     memcpy(store->parent, manifest->id, sizeof(store->parent));
     store->parent_ms = manifest->created_ms;
@@ -73,8 +73,8 @@ void store_follows(struct store *store, const struct manifest *manifest)
 static int begin_file(struct store *store, const struct checkpoint *from,
                       const struct manifest_file *file, struct err *err)
 {
-    char *source = text_of("%s/db/%s", checkpoint_path(from), file->name);
-    char *target = text_of("%s/%s", store->path, file->name);
+    char *source = text_make("%s/db/%s", checkpoint_path(from), file->name);
+    char *target = text_make("%s/%s", store->path, file->name);
     int error = is_table(file->name) ? file_link(source, target, err)
                                      : file_copy(source, target, err);
 
@@ -116,7 +116,7 @@ int store_open(struct state_dir *dir, const struct checkpoint *from, struct stor
 
     CHECK(store && state_dir_work(dir));
     store->dir = dir;
-    store->path = text_of("%s/db", state_dir_work(dir));
+    store->path = text_make("%s/db", state_dir_work(dir));
     store->write_options = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(store->write_options, 1);
     store->read_options = rocksdb_readoptions_create();

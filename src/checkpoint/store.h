@@ -49,7 +49,7 @@ static inline uint64_t store_source_hash(const char *name)
     return hash64(slice_of(name));
 }
 
-/* Empty, or with all that `from` holds; `from` may be closed afterwards. */
+/* Empty, or with all that `from` holds, which has been verified and may be closed afterwards. */
 MUST_USE int store_open(struct state_dir *dir, const struct checkpoint *from, struct store **ret,
                         struct err *err);
 void store_close(struct store *store);

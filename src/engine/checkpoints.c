@@ -611,6 +611,16 @@ static int images_drop(struct engine *engine, struct err *err)
     return error;
 }
 
+/* A process to which the group gives nothing has nothing to commit. */
+static bool has_partitions(const struct engine *engine)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < engine->plan->source_count; i++)
+        count += engine->assigned_counts[i];
+    return count > 0;
+}
+
 static void begin(struct engine *engine, int64_t now_ns)
 {
     struct checkpoints *checkpoints = &engine->checkpoints;
@@ -647,7 +657,7 @@ void checkpoints_turn(struct engine *engine, int64_t now_ns)
     case CHECKPOINT_IDLE:
         if (checkpoints->store_error)
             capture_lost(engine);
-        else if (now_ns >= checkpoints->due_ns)
+        else if (now_ns >= checkpoints->due_ns && has_partitions(engine))
             begin(engine, now_ns);
         return;
     case CHECKPOINT_CAPTURING:
@@ -670,7 +680,7 @@ int64_t checkpoints_due_ns(const struct engine *engine)
         return checkpoints->stuck_due_ns;
     switch (checkpoints->stage) {
     case CHECKPOINT_IDLE:
-        return checkpoints->due_ns;
+        return has_partitions(engine) ? checkpoints->due_ns : INT64_MAX;
     case CHECKPOINT_CAPTURING:
         return checkpoints->deadline_ns;
     case CHECKPOINT_FLUSHING:
@@ -704,8 +714,8 @@ int checkpoints_make(struct engine *engine, int64_t timeout_ns)
     struct checkpoints *checkpoints = &engine->checkpoints;
     int64_t until_ns = clock_monotonic_ns() + timeout_ns;
 
-    if (!checkpoints->store)
-        return 0; /* nothing has been assigned */
+    if (!has_partitions(engine))
+        return 0;
     finish(engine, until_ns);
     for (;;) {
         uint32_t failures = checkpoints->failures;

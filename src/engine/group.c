@@ -98,11 +98,16 @@ static void shuffled_restore(struct engine *engine, const struct recovery *recov
 static void hand_over(struct engine *engine, const struct recovery *recovery,
                       struct assignment *list, size_t count)
 {
+    int64_t begun_ns = clock_monotonic_ns();
+
     shuffled_restore(engine, recovery, list, count);
     for (size_t i = 0; i < count; i++)
         assign_one(engine, &list[i], &recovery->origins[i]);
     shards_settle(engine);
     reports_take(engine);
+    if (recovery->name_count > 0)
+        log_info("state of %s in %.3f s", recovery_name(recovery),
+                 (double)(clock_monotonic_ns() - begun_ns) * 1e-9);
     FAILPOINT("restored");
 }
 

@@ -451,6 +451,12 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
     return error;
 }
 
+const char *recovery_name(const struct recovery *recovery)
+{
+    return recovery->name_count == 1 ? checkpoint_manifest(recovery->names[0].checkpoint)->id
+                                     : "several checkpoints";
+}
+
 void recovery_done(struct recovery *recovery)
 {
     for (size_t i = 0; i < recovery->name_count; i++) {

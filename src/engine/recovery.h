@@ -41,6 +41,9 @@ MUST_USE int recovery_resolve(struct recovery *recovery, struct engine *engine,
  * before the shards load. */
 MUST_USE int recovery_begin(struct recovery *recovery, size_t count, struct err *err);
 
+/* The checkpoints that state comes from, for the log. */
+const char *recovery_name(const struct recovery *recovery);
+
 /* When the shards have loaded. */
 void recovery_done(struct recovery *recovery);
 

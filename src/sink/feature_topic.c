@@ -269,6 +269,8 @@ static int verdict(struct feature_topic *topic, rd_kafka_resp_err_t code, bool i
 {
     const char *name = topic->plan->feature_topic.name;
 
+    if (!is_transactional(topic))
+        return err_set(err, -EIO, "topic %s: %s", name, text);
     switch (code) {
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
@@ -498,8 +500,9 @@ int feature_topic_flush(struct feature_topic *topic, int timeout_ms)
     CHECK(!is_transactional(topic));
     feature_gate_open(&topic->gate, FEATURE_EPOCH_NONE);
     answer = rd_kafka_flush(topic->client, timeout_ms);
-    if (!is_broken(topic))
-        feature_gate_open(&topic->gate, FEATURE_EPOCH_ALL);
+    if (is_broken(topic))
+        return -EIO;
+    feature_gate_open(&topic->gate, FEATURE_EPOCH_ALL);
     topic->hooks.wake(topic->hooks.context);
     return answer ? -ETIMEDOUT : 0;
 }

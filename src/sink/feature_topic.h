@@ -93,7 +93,8 @@ MUST_USE int feature_topic_commit(struct feature_topic *topic,
 void feature_topic_join(struct feature_topic *topic);
 
 /* Without transactions, when all lanes have been marked: waits until all rows before the marks, and
- * whatever was produced since, are acknowledged or refused; -ETIMEDOUT if that takes longer. */
+ * whatever was produced since, are acknowledged or refused; -ETIMEDOUT if that takes longer, -EIO
+ * if the producer is of no use any more. */
 MUST_USE int feature_topic_flush(struct feature_topic *topic, int timeout_ms);
 
 /* Rows that the brokers or librdkafka refused for good. */

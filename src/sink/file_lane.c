@@ -1,5 +1,6 @@
 /* The shard's side of the file output. */
 #include "sink/file_lane.h"
+
 #include "base/clock.h"
 
 #define BLOCKS      8

@@ -305,10 +305,13 @@ int file_writer_recover(struct file_writer *writer, uint64_t length_before, cons
     if (is_short)
         err_set(ret_warning, 0, "output file %s has %llu bytes where it had %llu", output->path,
                 (unsigned long long)output->length, (unsigned long long)expected);
+    /* What an attempt before this one has written it may not have synced. */
     if (!is_published && output->length != length_before && has_rows(output, rows_path, rows_bytes))
-        return 0;
+        return output_file_sync(output, err);
     if (!is_short)
         error = output_file_cut(output, expected, err);
+    if (!error && is_published)
+        error = output_file_sync(output, err);
     if (error || is_published)
         return error;
     return recover_rows(writer, rows_path, rows_bytes, is_short, err);

@@ -104,8 +104,8 @@ struct file_rows {
 };
 
 /* Writes what is left of the epoch and syncs its file, which never changes from then on; links to
- * it are welcome. -EAGAIN: a lane has not been marked; another negative errno as with
- * file_writer_run. */
+ * it are welcome. Not while file_writer_publish is half way. -EAGAIN: a lane has not been marked;
+ * another negative errno as with file_writer_run. */
 MUST_USE int file_writer_seal(struct file_writer *writer, uint64_t epoch, struct file_rows *ret,
                               struct err *err);
 

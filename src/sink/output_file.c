@@ -25,7 +25,7 @@ static int sync_fd(int fd)
     return fsync(fd) && errno != EINVAL && errno != EROFS ? -errno : 0;
 }
 
-/* A new file's name has to last as well. */
+/* A new file's name has to last as well: also one whose maker did not live to see to that. */
 static int sync_folder(const char *path)
 {
     char *copy = strdup(path);
@@ -38,20 +38,14 @@ static int sync_folder(const char *path)
     if (fd >= 0)
         close(fd);
     free(copy);
-    return error;
+    return error == -EACCES ? 0 : error; /* not ours to read: then it is not ours to sync */
 }
 
-/* Readable if it can be: recovery looks into it. */
 static int open_or_make(struct output_file *file)
 {
-    int flags = file->flags | O_CLOEXEC;
+    int flags = O_WRONLY | O_CLOEXEC | file->flags;
 
-    file->fd = open(file->path, O_RDWR | flags);
-    if (file->fd < 0 && errno == EACCES)
-        file->fd = open(file->path, O_WRONLY | flags);
-    if (file->fd >= 0 || errno != ENOENT)
-        return file->fd < 0 ? -errno : 0;
-    file->fd = open(file->path, O_RDWR | O_CREAT | flags, 0644);
+    file->fd = open(file->path, flags | O_CREAT, 0644);
     return file->fd < 0 ? -errno : sync_folder(file->path);
 }
 
@@ -140,6 +134,11 @@ int output_file_follow(struct output_file *file, struct err *err)
     return 0;
 }
 
+int output_file_sync(struct output_file *file, struct err *err)
+{
+    return sync_fd(file->fd) ? failed(file, "cannot be synced", err) : 0;
+}
+
 int output_file_cut(struct output_file *file, uint64_t length, struct err *err)
 {
     file->appended = 0;
@@ -226,8 +225,8 @@ int output_file_append(struct output_file *file, int from_fd, const char *from, 
         error = append_step(file, from_fd, from, bytes, err);
     if (!error && file->appended < bytes)
         return -EAGAIN;
-    if (!error && sync_fd(file->fd))
-        error = failed(file, "cannot be synced", err);
+    if (!error)
+        error = output_file_sync(file, err);
     if (!error && file->is_regular)
         file->length += bytes;
     file->appended = 0;
@@ -255,18 +254,23 @@ bool output_file_ends_with(const struct output_file *file, int from_fd, uint64_t
     char ours[BUFFER_BYTES / 2];
     char theirs[sizeof(ours)];
     uint64_t size = size_of(file);
+    uint64_t done = 0;
+    bool same = true;
+    int fd;
 
     if (bytes == 0 || size < bytes)
         return false;
-    for (uint64_t done = 0; done < bytes;) {
+    fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    while (same && done < bytes) {
         size_t step = (size_t)MIN(bytes - done, (uint64_t)sizeof(ours));
 
-        if (!read_fully(file->fd, ours, step, size - bytes + done) ||
-            !read_fully(from_fd, theirs, step, done) || memcmp(ours, theirs, step) != 0)
-            return false;
+        same = fd >= 0 && read_fully(fd, ours, step, size - bytes + done) &&
+               read_fully(from_fd, theirs, step, done) && memcmp(ours, theirs, step) == 0;
         done += step;
     }
-    return true;
+    if (fd >= 0)
+        close(fd);
+    return same;
 }
 
 static int append_whole(struct output_file *file, int from_fd, const char *from, uint64_t bytes,
@@ -291,6 +295,21 @@ static void take_after(const struct output_file *file, const struct output_file 
     }
 }
 
+/* What the file holds, and behind it what is to come, into the file that is to replace it. */
+static int write_whole(struct output_file *whole, const struct output_file *file, int from_fd,
+                       const char *from, uint64_t bytes, struct err *err)
+{
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    int error;
+
+    if (fd < 0)
+        return failed(file, "cannot be read", err);
+    take_after(whole, file);
+    error = append_whole(whole, fd, file->path, file->length, err);
+    close(fd);
+    return error ? error : append_whole(whole, from_fd, from, bytes, err);
+}
+
 int output_file_replace(struct output_file *file, int from_fd, const char *from, uint64_t bytes,
                         struct err *err)
 {
@@ -304,25 +323,26 @@ int output_file_replace(struct output_file *file, int from_fd, const char *from,
     buf_printf(&path, "%s.recovering", target);
     unlink(buf_string(&path));
     error = output_file_open(&whole, buf_string(&path), 0, err);
-    if (error)
-        goto done;
-    take_after(&whole, file);
-    error = append_whole(&whole, file->fd, file->path, file->length, err);
-    if (!error)
-        error = append_whole(&whole, from_fd, from, bytes, err);
-    if (!error && (rename(whole.path, target) || sync_folder(target)))
+    buf_free(&path);
+    if (error) {
+        free(target);
+        return error;
+    }
+    error = write_whole(&whole, file, from_fd, from, bytes, err);
+    if (!error && rename(whole.path, target))
         error = failed(&whole, "cannot take its place", err);
-    if (!error) {
+    if (error) {
+        unlink(whole.path);
+        (void)output_file_close(&whole);
+    } else {
         close(file->fd);
         file->fd = whole.fd;
         file->length = whole.length;
         free(whole.path);
-    } else {
-        unlink(whole.path);
-        (void)output_file_close(&whole);
+        error = sync_folder(target);
+        if (error)
+            err_set(err, error, "folder of %s: %s", target, strerror(-error));
     }
-done:
-    buf_free(&path);
     free(target);
     return error;
 }

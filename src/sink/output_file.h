@@ -48,7 +48,9 @@ MUST_USE int output_file_follow(struct output_file *file, struct err *err);
 MUST_USE int output_file_append(struct output_file *file, int from_fd, const char *from,
                                 uint64_t bytes, struct err *err);
 
-/* Cuts the file off at `length`, which it has at least. */
+MUST_USE int output_file_sync(struct output_file *file, struct err *err);
+
+/* Cuts the file off at `length`, which it has at least. Does not sync. */
 MUST_USE int output_file_cut(struct output_file *file, uint64_t length, struct err *err);
 
 /* Like output_file_append to its end, but in one step that a crash can't divide: a file with the

@@ -47,8 +47,11 @@ struct view_state {
         int64_t last_start_ms;         /* on_update sessions and lifetimes: of the last row */
     };
     union {
-        /* on_close: the end of a bounded run has fired up to here, if that is ahead of `fired`. */
-        int64_t finished;
+        struct {
+            int64_t finished; /* on_close: the end of a bounded run has fired up to here, if that
+                               * is ahead of `fired` */
+            int64_t shown_ms; /* the latest end of a row that went online, or WATERMARK_NONE */
+        };
         struct {
             int64_t newest_ms; /* on_update: of the events that entered, or WATERMARK_NONE */
             int64_t end_ms;    /* of the last row, or WATERMARK_NONE */

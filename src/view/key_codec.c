@@ -8,8 +8,8 @@
  *   session  start, as what it lies behind the end of the one before (the first: how far before the
  *            newest event) | last - start | revision and flags | cells
  *   lifetime 0, or 1 | newest - last | last - start | cells
- *   view     slides: fired | amendments | on_close: finished; on_update: last
- *            sessions, on_update: fired | last | start of the last row
+ *   view     slides: fired | amendments | on_close: finished, shown; on_update: last
+ *            sessions, on_close: shown; on_update: fired | last | start of the last row
  *            lifetime: last | start of the last row
  *   last     newest event | number of the last row's revision + 1 | its end
  *
@@ -194,6 +194,8 @@ static void view_save(struct keyspace *keyspace, struct key_head *key, uint32_t 
         last_save(key, state, out);
     else if (kind == PANES_SLIDES)
         pack_uint(out, (uint64_t)MAX(state->finished - state->fired, 0));
+    if (!view->plan->on_update)
+        offset_save(out, state->shown_ms, key->newest_ms, WATERMARK_NONE);
     if (kind != PANES_SLIDES && view->plan->on_update && state->last.end_ms != WATERMARK_NONE)
         pack_uint(out, (uint64_t)(state->last.end_ms - state->last_start_ms));
 }
@@ -506,6 +508,12 @@ static int last_load(struct reader *reader, const struct target *target, struct 
     return 0;
 }
 
+static int shown_load(struct reader *reader, struct view_state *state)
+{
+    return offset_load(&reader->from, reader->key->newest_ms, WATERMARK_NONE, 0, WATERMARK_END,
+                       &state->shown_ms);
+}
+
 static int slides_view_load(struct reader *reader, const struct layout_view *view,
                             struct target *target, const struct subject *subject,
                             struct view_state *state)
@@ -529,7 +537,7 @@ static int slides_view_load(struct reader *reader, const struct layout_view *vie
     if (count_load(&reader->from, (uint64_t)MAX(last - state->fired, 0), &finished))
         return -EBADMSG;
     state->finished = finished == 0 ? never : state->fired + (int64_t)finished;
-    return 0;
+    return shown_load(reader, state);
 }
 
 static int view_load(struct reader *reader, const struct layout_view *view)
@@ -546,7 +554,7 @@ static int view_load(struct reader *reader, const struct layout_view *view)
         return slides_view_load(reader, view, &target, view->to == PLAN_NONE ? NULL : &subject,
                                 subject.state);
     if (!view->on_update)
-        return 0;
+        return shown_load(reader, subject.state);
     int64_t newest_ms = reader->key->newest_ms;
 
     if (target.saved->kind == PANES_SESSIONS &&

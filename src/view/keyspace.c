@@ -169,6 +169,24 @@ void keyspace_free(struct keyspace *keyspace)
     free(keyspace);
 }
 
+/* Whether the row goes to the online store, which shows the newest window and never an older one
+ * again. (An on_update view's rows have ever later ends by themselves.) */
+static bool is_shown(const struct subject *subject, const struct row_facts *facts)
+{
+    const struct plan_view *plan = subject->view->plan;
+    struct view_state *state = subject->state;
+
+    if (subject->keyspace->is_finishing || facts->retracted)
+        return false;
+    if (plan->on_update)
+        return true;
+    if (facts->end_ms < state->shown_ms)
+        return false;
+    if (!facts->empty || plan->when_empty != WHEN_EMPTY_KEEP)
+        state->shown_ms = facts->end_ms;
+    return true;
+}
+
 void emit_row(const struct subject *subject, const struct row_facts *facts)
 {
     struct keyspace *keyspace = subject->keyspace;
@@ -181,7 +199,7 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         .revision = facts->revision,
         .empty = facts->empty,
         .retracted = facts->retracted,
-        .online = !keyspace->is_finishing && !facts->retracted,
+        .online = is_shown(subject, facts),
         .online_only = facts->online_only,
         .record_ms = cause ? cause->record_ms : -1,
         .fetched_ns = cause ? cause->fetched_ns : 0,
@@ -345,10 +363,12 @@ static void view_state_init(struct keyspace *keyspace, struct key_head *key, uin
     state->fired = WATERMARK_NONE;
     if (view->paneset->layout.plan->kind == PANES_SLIDES)
         state->fired = slides_index(&view->paneset->clock_slides, clock_ms);
-    if (view->plan->on_update)
+    if (view->plan->on_update) {
         state->last.newest_ms = state->last.end_ms = WATERMARK_NONE;
-    else
+    } else {
         state->finished = state->fired;
+        state->shown_ms = WATERMARK_NONE;
+    }
 }
 
 struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice name,

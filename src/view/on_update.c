@@ -151,7 +151,7 @@ void on_update_fire(const struct subject *subject, int64_t boundary)
     if (has_changed)
         show(subject, boundary, slides_boundary_ms(&subject->view->paneset->slides, boundary),
              values);
-    amendments_drop_before(subject, boundary + 1);
+    amendments_drop_before(subject, boundary); /* events may still come whose T it is */
 }
 
 /* One boundary that is ahead of the clock. */

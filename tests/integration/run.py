@@ -68,6 +68,7 @@ def register_tests(options):
         return
     import test_batching  # noqa: F401
     import test_examples  # noqa: F401
+    import test_feature_topic  # noqa: F401
     import test_group  # noqa: F401
     import test_readme  # noqa: F401
     import test_input  # noqa: F401

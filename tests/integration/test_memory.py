@@ -90,7 +90,7 @@ def _watch(engine, job, seconds=60):
 
 def _prepare(lab, partitioning):
     """A pipeline, its records, and what comes of them."""
-    text = lab.pipeline(_PIPELINE, partitioning, checkpoint={"every": "1s", "min_pause": "0s"})
+    text = lab.pipeline(_PIPELINE, partitioning, checkpoint={"every": "200ms", "min_pause": "0s"})
     spec = Traffic(
         _RECORDS,
         lab.seed,
@@ -146,15 +146,29 @@ def shuffle(lab):
     _require_moves(most)
 
 
+def _kill_when_cold(lab, engine, job):
+    """Kill it when most of its keys are cold, or a little later; False if it has ended by itself."""
+    after = lab.rng.uniform(0, 0.4)
+    while engine.child.poll() is None:
+        status, text = engine.get(job.address, "/metrics")
+        if status == 200 and total(parse(text), "freshet_cold_keys") > 500:
+            time.sleep(after)
+            engine.child.kill()
+            engine.child.wait()
+            return engine.child.returncode < 0
+        time.sleep(0.02)
+    engine.expect_exit(0, 1)
+    return False
+
+
 def _killed(lab, partitioning):
     """Killed several times in the middle, with most of the state in the store alone."""
     text, records, expected = _prepare(lab, partitioning)
     job = lab.job(_tight(text), shards=2)
-    for _ in range(3):
-        engine = lab.start(job, bounded=True)
-        time.sleep(lab.rng.uniform(1.2, 2.0))
-        engine.child.kill()
-        engine.child.wait()
+    killed = 0
+    for _ in range(4):
+        killed += _kill_when_cold(lab, lab.start(job, bounded=True), job)
+    require(killed >= 2, f"only {killed} of 4 runs were killed in time")
     most = _watch(lab.start(job, bounded=True), job)
     lab.judge(job, records, expected, last_only=partitioning == "shuffle", at_least_once=True)
     return most

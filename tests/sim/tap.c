@@ -22,20 +22,39 @@ static int value_text(char *out, const struct row_value *value)
     }
 }
 
+/* Whether a row that went online before is newer. */
+static bool is_older(const struct spec_rows *rows, const struct row *row)
+{
+    bool kept = sim.scenario.when_empty[row->view->number] == WHEN_EMPTY_KEEP;
+
+    for (size_t i = 0; i < rows->count; i++) {
+        if (rows->rows[i].online && !(kept && rows->rows[i].empty) &&
+            rows->rows[i].end_ms > row->window_end_ms)
+            return true;
+    }
+    return false;
+}
+
 static void row_note(struct tap *tap, const struct row *row)
 {
     int group, key;
 
     if (!key_read(&sim.scenario, row->key, &group, &key))
         sim_fail("a row of a key that no event has: %.*s", SLICE_ARGS(row->key));
-    struct spec_row *seen = row_append(&tap->rows[group][row->view->number][key]);
+    struct spec_rows *rows = &tap->rows[group][row->view->number][key];
+    bool older = is_older(rows, row);
+    struct spec_row *seen = row_append(rows);
     char *out = seen->values;
 
     seen->start_ms = row->window_start_ms;
     seen->end_ms = row->window_end_ms;
     seen->revision = row->revision;
     seen->empty = row->empty;
-    seen->online = row->online;
+    /* Which rows are older than what is shown depends on when a shard gets to them; that none goes
+     * online does not. */
+    if (row->online && older)
+        sim_fail("a row goes online behind a newer one: %.*s", SLICE_ARGS(row->key));
+    seen->online = row->online || (older && !row->retracted && !tap->finished);
     seen->retracted = row->retracted;
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);

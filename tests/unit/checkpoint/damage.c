@@ -219,6 +219,33 @@ static void a_damaged_table_yields_no_wrong_entry(void **state)
     manifest_done(&manifest);
 }
 
+static void a_missing_file_is_damage_to_those_who_read(void **state)
+{
+    struct checkpoint *checkpoint;
+    struct manifest manifest;
+
+    (void)state;
+    MUST(checkpoint_open(dir, id, &checkpoint, &err));
+    checkpoint_close_to(checkpoint, &manifest);
+    for (uint32_t i = 0; i < manifest.file_count; i++) {
+        const char *name = manifest.files[i].name;
+        char path[512];
+        uint32_t source = 0;
+
+        if (strstr(name, "OPTIONS"))
+            continue; /* a reader does without */
+        snprintf(path, sizeof(path), "%s", in_checkpoint("db"));
+        assert_int_equal(rename(below("state/checkpoints/%s/db/%s", id, name), below("away")), 0);
+        MUST(checkpoint_open(dir, id, &checkpoint, &err));
+        for (int again = 0; again < 2; again++)
+            MUST_FAIL(checkpoint_read_all(checkpoint, world_hash(0), take_known, &source, &err),
+                      -EBADMSG, path);
+        checkpoint_close(checkpoint);
+        assert_int_equal(rename(below("away"), below("state/checkpoints/%s/db/%s", id, name)), 0);
+    }
+    manifest_done(&manifest);
+}
+
 static void what_is_not_there_is_said_to_be_missing(void **state)
 {
     struct checkpoint *checkpoint;
@@ -239,6 +266,7 @@ int main(void)
         cmocka_unit_test(damage_to_any_file_is_found_and_named),
         cmocka_unit_test(no_file_goes_unseen),
         cmocka_unit_test(a_damaged_table_yields_no_wrong_entry),
+        cmocka_unit_test(a_missing_file_is_damage_to_those_who_read),
         cmocka_unit_test(what_is_not_there_is_said_to_be_missing),
     };
 

@@ -94,8 +94,16 @@ static void half_made_names_tell_their_maker(void **state)
 static void savepoint_names(void **state)
 {
     static const char *const good[] = {"a", "before-upgrade", "v1.2_x", "-x", "A9"};
-    static const char *const bad[] = {
-        "", ".", "..", ".hidden", "a/b", "a b", "ä", "a\n", "x.1-0123456789abcdef.tmp"};
+    static const char *const bad[] = {"",
+                                      ".",
+                                      "..",
+                                      ".hidden",
+                                      "a/b",
+                                      "a b",
+                                      "ä",
+                                      "a\n",
+                                      "x.1-0123456789abcdef.tmp",
+                                      "20261121T141530.123Z-7f3a9c1e2b4d5f60"};
     char name[80];
 
     (void)state;

@@ -322,6 +322,8 @@ static void a_lane_is_full_when_nothing_goes_out(void **state)
 
         feature_lane_turn(lane_of(0));
         assert_int_equal(feature_topic_poll(topic, &err), 0);
+        if (number < 2500 && !feature_lane_full(lane_of(0)))
+            put_sized(0, number++, 3000);
         usleep(1000);
     }
     assert_int_equal(gauge_get(&stats_of(0)->pending_bytes), 0);
@@ -405,16 +407,17 @@ static void rows_behind_a_mark_wait_for_the_commit(void **state)
     commit();
     assert_true(wakes > wakes_before);
     check_topic((const uint32_t[]){10, 1});
-    assert_true(put(0, 15)); /* those that wait go first */
+    for (uint32_t i = 15; i < 20; i++)
+        assert_true(put(0, i)); /* those that wait go first */
     assert_false(feature_lane_idle(lane_of(0)));
     feature_lane_turn(lane_of(0));
     assert_true(feature_lane_idle(lane_of(0)));
-    assert_int_equal(counter_get(&stats_of(0)->rows), 16);
+    assert_int_equal(counter_get(&stats_of(0)->rows), 20);
     mark_all();
     commit();
     mark_all(); /* a checkpoint without rows */
     commit();
-    check_topic((const uint32_t[]){16, 1});
+    check_topic((const uint32_t[]){20, 1});
     assert_int_equal(notices, 0);
 }
 
@@ -493,6 +496,28 @@ static void a_commit_can_be_gone_on_with(void **state)
     check_topic((const uint32_t[]){2, 0});
 }
 
+/* The brokers take their time with the end of the transaction itself. */
+static void an_end_can_be_waited_for(void **state)
+{
+    struct err err;
+
+    (void)state;
+    begin_with(true, "");
+    for (uint32_t round = 0; round < 2; round++) {
+        assert_true(put(0, round));
+        mark_all();
+        rd_kafka_mock_push_request_errors(cluster, API_END_TXN, 3,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+        int error = feature_topic_commit(topic, offsets, group, 300, &err);
+        if (error != -EAGAIN)
+            fail_msg("%d: %s", error, err.text);
+        commit();
+    }
+    check_topic((const uint32_t[]){2, 0});
+}
+
 static void check_end(int error, int wanted, const struct err *err, const char *says)
 {
     struct err again;
@@ -524,6 +549,9 @@ static void a_group_that_has_gone_on_ends_it(void **state)
     (void)state;
     begin_with(true, "");
     assert_true(put(0, 0));
+    mark_all();
+    commit(); /* each transaction has its offsets */
+    assert_true(put(0, 1));
     rd_kafka_mock_push_request_errors(cluster, API_TXN_OFFSET_COMMIT, 1,
                                       RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
     check_end(try_commit(&err), -ECANCELED, &err, "the consumer group has gone on without");
@@ -761,6 +789,7 @@ int main(void)
         TOPIC_TEST(an_epoch_can_join_the_one_before),
         TOPIC_TEST(passing_troubles_are_seen_through),
         TOPIC_TEST(a_commit_can_be_gone_on_with),
+        TOPIC_TEST(an_end_can_be_waited_for),
         TOPIC_TEST(a_group_that_has_gone_on_ends_it),
         TOPIC_TEST(a_newer_producer_ends_it),
         TOPIC_TEST(a_newer_member_ends_it),

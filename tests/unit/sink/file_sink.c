@@ -326,6 +326,7 @@ static void a_full_disk_is_reported(void **state)
 /* A file that may not grow: the first part of a block fits. */
 static void a_write_that_stops_half_way_is_reported(void **state)
 {
+    static const uint32_t first[LANES] = {0, 0};
     struct rlimit before;
     struct file_writer writer;
 
@@ -341,7 +342,13 @@ static void a_write_that_stops_half_way_is_reported(void **state)
     int error = file_writer_run(&writer, &problem);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(error, -EFBIG);
-    (void)!file_writer_close(&writer);
+    assert_non_null(strstr(problem.text, path));
+    /* It goes on where it was. */
+    assert_int_equal(file_writer_run(&writer, &problem), 0);
+    struct buf content = file_content();
+    assert_int_equal(check_lines(buf_slice(&content), only_lane, first, 1), 100);
+    buf_free(&content);
+    assert_int_equal(file_writer_close(&writer), 0);
 }
 
 static void a_file_that_cannot_be_opened_is_named(void **state)

@@ -19,6 +19,7 @@ struct snapshot {
     struct keyspace_times times;
     size_t step;
     size_t rows[SPEC_VIEWS_MAX][SPEC_KEYS];
+    int64_t shown_ms[SPEC_VIEWS_MAX][SPEC_KEYS];
     uint64_t late;
     uint64_t duplicates;
     uint64_t stats[SPEC_VIEWS_MAX][3]; /* events, late, released */
@@ -46,6 +47,7 @@ static void note(struct snapshot *snapshot, const struct bench *bench, size_t st
 {
     keyspace_times(bench->keyspace, &snapshot->times);
     snapshot->step = step;
+    memcpy(snapshot->shown_ms, bench->shown_ms, sizeof(snapshot->shown_ms));
     snapshot->late = bench->late_after_all;
     snapshot->duplicates = counter_get(&bench->duplicates);
     for (int view = 0; view < SPEC_VIEWS_MAX; view++) {
@@ -146,6 +148,7 @@ static void be_born(struct life *life, const struct snapshot *from, bool evicts)
 
     life->evicts = evicts;
     bench_init_with(&life->bench, &script.spec, store_fetch, &life->store);
+    memcpy(life->bench.shown_ms, from->shown_ms, sizeof(from->shown_ms));
     map = map_onto(life->bench.plan, life->bench.plan);
     assert_true(schema_map_is_same(map));
     keyspace_times_restore(life->bench.keyspace, &from->times);

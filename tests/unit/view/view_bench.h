@@ -22,6 +22,8 @@ struct bench {
     struct spec_rows rows[SPEC_VIEWS_MAX][SPEC_KEYS];
     unsigned stop_percent; /* how often the output asks to stop */
     bool stopped;
+    int64_t shown_ms[SPEC_VIEWS_MAX][SPEC_KEYS]; /* the latest ends of rows that went online */
+    bool finishing;                              /* the end of a bounded run: nothing goes online */
     uint64_t late_after_all;
     uint64_t late_by_watermark;
     struct counter duplicates;
@@ -74,16 +76,24 @@ static inline bool bench_row(void *context, const struct row *row, void **slot)
     struct bench *bench = context;
     int view = (int)row->view->number;
     int key = key_number(bench, row->key);
+    /* Which rows are older than what is shown depends on when a keyspace gets to them; that none
+     * goes online does not. */
+    bool is_older = row->window_end_ms < bench->shown_ms[view][key];
     struct spec_row *seen = row_append(&bench->rows[view][key]);
     char *out = seen->values;
+    bool is_passed_over = is_older && !row->retracted && !bench->finishing;
 
     *seen = (struct spec_row){.start_ms = row->window_start_ms,
                               .end_ms = row->window_end_ms,
                               .revision = row->revision,
                               .empty = row->empty,
-                              .online = row->online,
+                              .online = row->online || is_passed_over,
+                              .passed_over = is_passed_over,
                               .online_only = row->online_only,
                               .retracted = row->retracted};
+    ENSURE(!row->online || !is_older);
+    if (row->online)
+        bench->shown_ms[view][key] = row->window_end_ms;
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);
         *out++ = '|';
@@ -245,10 +255,12 @@ static inline void bench_finish(struct bench *bench)
 {
     int steps = 0;
 
+    bench->finishing = true;
     while (keyspace_finish(bench->keyspace, 1 + (uint32_t)random_below(3))) {
         if (++steps > BENCH_STEPS_MAX)
             bench_fail(bench, "the end does not come");
     }
+    bench->finishing = false;
 }
 
 static inline void check_counters(const struct bench *bench, const struct oracle *oracle)

@@ -328,7 +328,8 @@ struct spec_row {
     int64_t end_ms;
     uint32_t revision;
     bool empty;
-    bool online;
+    bool online; /* or would be, were it not older than what is shown already: */
+    bool passed_over;
     bool online_only;
     bool retracted;
     bool is_before; /* oracle: of a state that is gone, and not counted any more */

@@ -143,12 +143,12 @@ static inline bool store_fetch(void *context, const struct slice *keys, uint32_t
                                bool (*take)(void *loading, uint32_t number, struct slice value),
                                void *loading)
 {
-    const struct bench *bench = context;
+    const struct bench *owner = context;
     bool is_backwards = random_chance(50);
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = is_backwards ? count - 1 - i : i;
-        const struct kept *kept = store_find(bench->store, keys[number]);
+        const struct kept *kept = store_find(owner->store, keys[number]);
 
         if (!take(loading, number,
                   kept ? (struct slice){kept->value, kept->value_len} : SLICE_NONE))
