@@ -21,6 +21,7 @@
 #include "base/hdr.h"
 #include "checkpoint/state_dir.h"
 #include "checkpoint/store.h"
+#include "engine/savepoint.h"
 #include "metrics/counter.h"
 #include "shard/shard.h"
 
@@ -39,6 +40,7 @@ struct checkpoint_stats {
     struct counter failed;
     struct counter entries;   /* written */
     struct counter bytes;     /* of them */
+    struct gauge first_ns;    /* monotonic: when the first one began; 0: none yet */
     struct gauge accepted_ns; /* monotonic: when the last one was committed; 0: none yet */
     struct gauge last_bytes;  /* of entries, of the last one */
     struct gauge last_ns;     /* how long the last one took */
@@ -65,10 +67,12 @@ struct checkpoints {
     struct share_block *stuck; /* that one, if it is tried again; nothing behind it is written */
     uint32_t stuck_shard;
     int64_t stuck_due_ns;
-    int last_error;             /* of the last one that failed */
+    int last_error; /* of the last one that failed, and */
+    struct err last_err;
     bool all_next;              /* the next one is of all keys: the store was begun anew */
     char id[64];                /* of the frozen one */
     char last_id[64];           /* of the one in force, or "" */
+    uint64_t last_entries;      /* that it wrote */
     struct position *positions; /* what is committed */
     size_t position_count;
     bool is_marked; /* the rows so far belong to an epoch that is not in force */
@@ -79,7 +83,9 @@ struct checkpoints {
     int64_t commit_due_ns; /* when a refused commit is tried again */
     int64_t deadline_ns;
     int64_t due_ns; /* when the next one begins */
+    bool is_urgent; /* it begins when the one under way is over */
     uint32_t failures;
+    struct savepoint savepoint;
     struct checkpoint_stats stats;
 };
 

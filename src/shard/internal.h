@@ -44,6 +44,7 @@ struct partition {
     bool at_end;             /* nothing more to read for now */
     bool has_ended;          /* bounded: nothing more to read at all */
     bool is_idle;
+    bool is_leaving; /* nothing of it happens any more */
 };
 
 /* The keyspace of a shuffled source on this shard, and what is known of the source's partitions. */
@@ -174,6 +175,7 @@ struct shard {
     bool is_held;              /* rows for Redis are held back */
     bool is_muted;             /* rows for the feature topic are dropped */
     bool has_failed;           /* state could not be read: nothing goes on */
+    uint32_t leaving;          /* partitions that are to go */
     bool is_frozen;            /* it was, and nothing has been committed since */
     uint64_t commit_needed;    /* rows for Redis are held back until this commit is accepted */
     int64_t now_ns;            /* monotonic, of this turn */
@@ -280,6 +282,7 @@ bool late_send(struct shard *shard, uint32_t source, const struct record *record
 void partitions_init(struct shard *shard);
 void partitions_done(struct shard *shard);
 void partition_assign(struct shard *shard, const struct command *command);
+void partition_leave(struct shard *shard, const struct command *command);
 void partition_revoke(struct shard *shard, const struct command *command);
 
 /* An event of the partition was decoded: its watermark follows. */

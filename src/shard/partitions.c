@@ -16,6 +16,8 @@ static bool on_row(void *context, const struct row *row, void **slot)
         redis_sink_row(shard->redis, row, outlet->partition, slot);
         go_on = !redis_sink_full(shard->redis);
     }
+    if (row->online_only)
+        return go_on;
     if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
         go_on = false;
     if (shard->features && !feature_lane_row(shard->features, row))
@@ -247,12 +249,20 @@ void partition_assign(struct shard *shard, const struct command *command)
     shard->partitions[command->source][command->partition] = partition;
     if (command->from)
         partition_restore(shard, partition, command);
-    if (command->needs_commit)
-        commit_await(shard);
     shard->is_held |= is_replaying(partition);
     shard->is_muted |= is_muted(partition);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
+}
+
+void partition_leave(struct shard *shard, const struct command *command)
+{
+    struct partition *partition = shard->partitions[command->source][command->partition];
+
+    if (!partition || partition->is_leaving)
+        return;
+    partition->is_leaving = true;
+    shard->leaving++;
 }
 
 void partition_revoke(struct shard *shard, const struct command *command)
@@ -266,6 +276,7 @@ void partition_revoke(struct shard *shard, const struct command *command)
     if (shard->run.partition == *place)
         shard->run.partition = NULL;
     ingest_void(shard, command->source, command->partition);
+    shard->leaving -= (*place)->is_leaving;
     uint32_t group = (*place)->outlet.group;
 
     partition_free(*place);
@@ -381,9 +392,11 @@ bool partitions_tick(struct shard *shard)
 
         next_ns = MIN(next_ns, MAX(idle_after_ns / 8, TICK_MIN_NS));
         for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            struct partition *partition = shard->partitions[i][j];
+
             /* A run under way speaks for its partition when it is done. */
-            if (shard->partitions[i][j] && shard->partitions[i][j] != shard->run.partition)
-                all_told = partition_tick(shard, shard->partitions[i][j]) && all_told;
+            if (partition && !partition->is_leaving && partition != shard->run.partition)
+                all_told = partition_tick(shard, partition) && all_told;
         }
     }
     shard->clocks_due_ns = all_told ? shard->now_ns + next_ns : shard->now_ns;

@@ -22,8 +22,14 @@ static void commands_take(struct shard *shard)
         case COMMAND_RESTORE:
             restore_shuffled(shard, command);
             break;
+        case COMMAND_AWAIT:
+            commit_await(shard);
+            break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
+            break;
+        case COMMAND_LEAVE:
+            partition_leave(shard, command);
             break;
         case COMMAND_REVOKE:
             partition_revoke(shard, command);
@@ -140,6 +146,7 @@ static void sinks_turn(struct shard *shard)
     if (shard->redis) {
         shard->is_held = is_behind(shard, shard->is_held, partitions_replaying);
         gauge_set(&shard->stats.replaying, shard->is_held);
+        gauge_set(&shard->stats.awaiting_commit, !commit_has_come(shard));
         redis_sink_hold(shard->redis, shard->is_held || !commit_has_come(shard));
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
@@ -228,6 +235,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
                                                                      : PHASE_FLUSHING;
         return true;
     case PHASE_FINISHING:
+        if (shard->leaving > 0)
+            return false;
         if (!keyspaces_finish(shard))
             shard->phase = PHASE_FLUSHING;
         return true;
@@ -345,7 +354,7 @@ static bool events_take(struct shard *shard)
         ingest_fetch(shard);
     bool fetched = shard->batch.count > 0;
 
-    return (ingest_run(shard) || fetched || left) && !ingest_is_held(shard);
+    return ((ingest_run(shard) || fetched) && !ingest_is_held(shard)) || left;
 }
 
 int shard_turn(struct shard *shard)

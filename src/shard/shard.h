@@ -74,7 +74,10 @@ struct restore {
 /* From the control thread to a shard. */
 enum command_kind {
     COMMAND_RESTORE,  /* load the shard's key groups of a shuffled source */
+    COMMAND_AWAIT,    /* no rows go to Redis before an offset was committed */
     COMMAND_ASSIGN,   /* read this partition */
+    COMMAND_LEAVE,    /* read no more of it and let its time stand still, until it is dropped: what
+                       * follows the mark of its last checkpoint is the next owner's */
     COMMAND_REVOKE,   /* drop it and its state */
     COMMAND_COMPLETE, /* bounded run: all partitions have been assigned */
     COMMAND_MARK,     /* take part in a checkpoint; answered by REPORT_CAPTURED */
@@ -93,9 +96,8 @@ struct command {
     int64_t mute_offset;                   /* below it, rows are in the feature topic already */
     const struct manifest_partition *from; /* ASSIGN: as it was, or NULL: it begins empty */
     const struct restore *restore;         /* ASSIGN, RESTORE: the state, or NULL */
-    bool needs_commit; /* ASSIGN: no rows go to Redis before an offset was committed */
-    uint64_t number;   /* MARK: of the checkpoint; grows */
-    bool all;          /* MARK: of all keys, not only those that changed since the last one */
+    uint64_t number;                       /* MARK: of the checkpoint; grows */
+    bool all; /* MARK: of all keys, not only those that changed since the last one */
 };
 
 /* And back. */
