@@ -562,6 +562,8 @@ static void capture_abort(struct engine *engine, int error, const char *text)
     shards_settle(engine);
     failed(engine, error, text);
     checkpoints_store(engine);
+    if (engine->checkpoints.is_all) /* some shards have not even begun */
+        store_begin_anew(engine, error, text);
     capture_over(engine);
 }
 
@@ -654,6 +656,7 @@ static void begin(struct engine *engine, int64_t now_ns)
     checkpoints->is_marked = true;
     savepoint_begin(&checkpoints->savepoint);
     stage_set(engine, CHECKPOINT_CAPTURING);
+    checkpoints->is_all = checkpoints->all_next;
     command_send_all(engine, &(struct command){.kind = COMMAND_MARK,
                                                .number = checkpoints->number,
                                                .all = checkpoints->all_next});

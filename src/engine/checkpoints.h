@@ -69,6 +69,7 @@ struct checkpoints {
     int64_t stuck_due_ns;
     int last_error; /* of the last one that failed, and */
     struct err last_err;
+    bool is_all;                /* the one under way is of all keys */
     bool all_next;              /* the next one is of all keys: the store was begun anew */
     char id[64];                /* of the frozen one */
     char last_id[64];           /* of the one in force, or "" */

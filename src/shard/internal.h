@@ -33,16 +33,17 @@ struct partition {
     int64_t newest_ms;         /* of its events, or WATERMARK_NONE */
     int64_t watermark_ms;
     int64_t clock_ms;
-    int64_t position;        /* offset of the next record */
-    int64_t end_offset;      /* bounded: where reading ends; else INT64_MAX */
-    int64_t replay_offset;   /* rows for Redis are held back below it */
-    int64_t silent_since_ns; /* when its last event was decoded, or it was assigned */
-    int64_t last_offset;     /* of the last record that was applied, or -1 */
-    uint64_t last_hash;      /* of that record */
-    bool must_verify;        /* restored: the first record is to be that one, or a later one */
-    int64_t mute_offset;     /* rows from below it are in the feature topic already */
-    bool at_end;             /* nothing more to read for now */
-    bool has_ended;          /* bounded: nothing more to read at all */
+    int64_t position;      /* offset of the next record */
+    int64_t end_offset;    /* bounded: where reading ends; else INT64_MAX */
+    int64_t replay_offset; /* rows for Redis are held back below it */
+    int64_t
+        silent_since_ns; /* by reading_ns: when its last event was decoded, or it was assigned */
+    int64_t last_offset; /* of the last record that was applied, or -1 */
+    uint64_t last_hash;  /* of that record */
+    bool must_verify;    /* restored: the first record is to be that one, or a later one */
+    int64_t mute_offset; /* rows from below it are in the feature topic already */
+    bool at_end;         /* nothing more to read for now */
+    bool has_ended;      /* bounded: nothing more to read at all */
     bool is_idle;
     bool is_leaving; /* nothing of it happens any more */
 };
@@ -110,7 +111,8 @@ struct memory {
     size_t high;
     uint32_t hand; /* the keyspace at which it is */
     bool is_evicting;
-    bool is_short; /* nothing more is taken until keys have gone */
+    bool is_waiting; /* for the control thread to store blocks */
+    bool is_short;   /* nothing more is taken until keys have gone */
 };
 
 enum shard_phase {
@@ -179,6 +181,7 @@ struct shard {
     bool is_frozen;            /* it was, and nothing has been committed since */
     uint64_t commit_needed;    /* rows for Redis are held back until this commit is accepted */
     int64_t now_ns;            /* monotonic, of this turn */
+    int64_t short_ns;          /* time in which it did not read for want of memory */
     int64_t now_ms;            /* real time, of this turn */
     int64_t started_ns;
     int64_t clocks_due_ns; /* when idle partitions are looked at next */
@@ -193,6 +196,12 @@ static inline struct mailbox *outbox_to(const struct shard *shard, uint32_t to)
 static inline struct mailbox *inbox_from(const struct shard *shard, uint32_t from)
 {
     return &shard->fleet->mailboxes[from * shard->fleet->shard_count + shard->number];
+}
+
+/* A clock that stands still while the shard does not read for want of memory. */
+static inline int64_t reading_ns(const struct shard *shard)
+{
+    return shard->now_ns - shard->short_ns;
 }
 
 /* Calls `body` for each keyspace of the shard. */
@@ -311,8 +320,8 @@ bool partitions_muted(const struct shard *shard);
 /* memory.c */
 void memory_init(struct shard *shard);
 
-/* Evicts keys if the shard uses more than its part. */
-void memory_turn(struct shard *shard);
+/* Evicts keys if the shard uses more than its part. True if there is more to do at once. */
+bool memory_turn(struct shard *shard);
 void memory_relieve(struct shard *shard);
 
 /* Nothing is to be taken or fired until keys have gone. */

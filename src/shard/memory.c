@@ -162,21 +162,27 @@ static uint64_t keys_in_memory(const struct shard *shard)
     return keys;
 }
 
-void memory_turn(struct shard *shard)
+bool memory_turn(struct shard *shard)
 {
     struct memory *memory = &shard->memory;
+    int64_t until_ns;
+    bool may_evict;
 
     if (LIKELY(!memory->is_evicting && arena_used_bytes(&shard->arena) <= memory->part))
-        return;
+        return false;
+    until_ns = clock_monotonic_ns() + SLICE_NS;
     memory->is_evicting = store_of(shard) && is_over(shard);
-    if (memory->is_evicting && shard->share.stage <= SHARE_ALIGNING && store_need(shard) &&
-        is_stored(shard)) {
-        evict(shard, may_write(shard), clock_monotonic_ns() + SLICE_NS);
-        is_stored(shard);
+    may_evict = memory->is_evicting && shard->share.stage <= SHARE_ALIGNING && store_need(shard);
+    memory->is_waiting = may_evict && !is_stored(shard);
+    if (may_evict && !memory->is_waiting) {
+        evict(shard, may_write(shard), until_ns);
+        memory->is_waiting = !is_stored(shard);
         memory->is_evicting = is_over(shard);
     }
     memory->is_short = memory->is_evicting && arena_used_bytes(&shard->arena) > memory->high &&
                        keys_in_memory(shard) > 0;
+    return may_evict && memory->is_evicting && !memory->is_waiting &&
+           clock_monotonic_ns() >= until_ns;
 }
 
 /* While state is loaded: what has been is in the store. */
@@ -194,5 +200,5 @@ bool memory_is_short(const struct shard *shard)
 
 int64_t memory_deadline_ns(const struct shard *shard)
 {
-    return shard->memory.is_evicting ? shard->now_ns + WAIT_NS : INT64_MAX;
+    return shard->memory.is_waiting ? shard->now_ns + WAIT_NS : INT64_MAX;
 }

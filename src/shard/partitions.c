@@ -239,7 +239,7 @@ void partition_assign(struct shard *shard, const struct command *command)
         .replay_offset = command->replay_offset,
         .mute_offset = command->mute_offset,
         .last_offset = -1,
-        .silent_since_ns = shard->now_ns,
+        .silent_since_ns = reading_ns(shard),
         .has_ended = command->start_offset >= command->end_offset,
     };
     ingest_void(shard, command->source, command->partition);
@@ -367,9 +367,9 @@ static bool partition_tick(struct shard *shard, struct partition *partition)
     int64_t silence_ns;
     uint32_t told = 0;
 
-    if (shard->is_full || memory_is_short(shard))
-        partition->silent_since_ns = shard->now_ns;
-    silence_ns = shard->now_ns - partition->silent_since_ns;
+    if (shard->is_full)
+        partition->silent_since_ns = reading_ns(shard);
+    silence_ns = reading_ns(shard) - partition->silent_since_ns;
     partition->is_idle = !shard->fleet->bounded && partition->at_end &&
                          silence_ns >= source->idle_after_ms * NS_PER_MS;
     publish(shard, partition);

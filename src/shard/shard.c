@@ -327,6 +327,8 @@ static void turn_begin(struct shard *shard)
 
     if (shard->is_full || memory_is_short(shard))
         counter_add(&shard->stats.backpressure_ns, (uint64_t)(now_ns - shard->now_ns));
+    if (memory_is_short(shard))
+        shard->short_ns += now_ns - shard->now_ns;
     frozen_look(shard, now_ns);
     shard->now_ns = now_ns;
     shard->now_ms = clock_realtime_ms();
@@ -371,7 +373,7 @@ int shard_turn(struct shard *shard)
     left = keyspaces_fire(shard) || left;
     left = phase_advance(shard, left) || left;
     left = share_turn(shard) || left;
-    memory_turn(shard);
+    left = memory_turn(shard) || left;
     mail_flush(shard);
     sinks_turn(shard);
     shard->is_full = sinks_full(shard);
