@@ -81,6 +81,21 @@ static uint64_t source_keys(const struct source_stats *stats)
     return (uint64_t)gauge_get(&stats->keys);
 }
 
+static uint64_t source_cold_keys(const struct source_stats *stats)
+{
+    return (uint64_t)gauge_get(&stats->cold_keys);
+}
+
+static uint64_t source_evicted(const struct source_stats *stats)
+{
+    return counter_get(&stats->evicted);
+}
+
+static uint64_t source_loaded(const struct source_stats *stats)
+{
+    return counter_get(&stats->loaded);
+}
+
 static uint64_t source_state_bytes(const struct source_stats *stats)
 {
     return (uint64_t)gauge_get(&stats->state_bytes);
@@ -97,6 +112,9 @@ static const struct {
     {FAMILY_DUPLICATES, source_duplicates},
     {FAMILY_READ_ERRORS, source_read_errors},
     {FAMILY_KEYS, source_keys},
+    {FAMILY_COLD_KEYS, source_cold_keys},
+    {FAMILY_EVICTIONS, source_evicted},
+    {FAMILY_LOADS, source_loaded},
     {FAMILY_STATE_BYTES, source_state_bytes},
 };
 

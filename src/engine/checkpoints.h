@@ -9,7 +9,12 @@
  * there, the store is frozen into checkpoints/<id>
  *
  * A failure at any step leaves the checkpoint before it in force, and is tried again with the next
- * one; after `tolerable_failures` in a row the process ends. Belongs to the control thread. */
+ * one; after `tolerable_failures` in a row the process ends.
+ *
+ * Shards that are short of memory write state between two captures, too; it is stored as it comes.
+ * Once state is in the store alone, the store can't be emptied any more: what would need that ends
+ * the process, and a block for which the disk has no room waits until it has. Belongs to the
+ * control thread. */
 #ifndef FRESHET_ENGINE_CHECKPOINTS_H
 #define FRESHET_ENGINE_CHECKPOINTS_H
 
@@ -59,8 +64,12 @@ struct checkpoints {
     uint64_t bytes;
     int store_error; /* of a block that could not be written, and */
     struct err store_err;
+    struct share_block *stuck; /* that one, if it is tried again; nothing behind it is written */
+    uint32_t stuck_shard;
+    int64_t stuck_due_ns;
     int last_error; /* of the last one that failed, and */
     struct err last_err;
+    bool is_all;                /* the one under way is of all keys */
     bool all_next;              /* the next one is of all keys: the store was begun anew */
     char id[64];                /* of the frozen one */
     char last_id[64];           /* of the one in force, or "" */
@@ -83,6 +92,9 @@ struct checkpoints {
 
 MUST_USE int checkpoints_open(struct engine *engine, struct err *err);
 void checkpoints_close(struct engine *engine);
+
+/* What the shards have handed over goes to the store. False: some of it waits. */
+bool checkpoints_store(struct engine *engine);
 
 /* A shard has captured. Takes the mark. */
 void checkpoints_take(struct engine *engine, uint32_t shard, struct mark *mark);

@@ -193,10 +193,8 @@ static void take_leave(struct engine *engine, const struct assignment *list, siz
 
 static void let_go(struct engine *engine, const struct assignment *partition)
 {
-    const struct plan_source *source = &engine->plan->sources[partition->source];
     struct progress *progress = &engine->fleet.progress[partition->source][partition->partition];
     uint32_t shard = shard_of_partition(partition->partition, engine->fleet.shard_count);
-    struct err err;
 
     atomic_store(&progress->position, -1);
     atomic_store(&progress->committed, -1);
@@ -206,6 +204,14 @@ static void let_go(struct engine *engine, const struct assignment *partition)
                      &(struct command){.kind = COMMAND_REVOKE,
                                        .source = partition->source,
                                        .partition = partition->partition});
+}
+
+/* When no shard reads of it any more, and none writes. */
+static void forget(struct engine *engine, const struct assignment *partition)
+{
+    const struct plan_source *source = &engine->plan->sources[partition->source];
+    struct err err;
+
     if (source->aligned && engine->checkpoints.store &&
         store_drop_group(engine->checkpoints.store, store_source_hash(source->name),
                          (uint32_t)partition->partition, &err))
@@ -228,6 +234,10 @@ void group_revoked(void *context, const struct assignment *list, size_t count, b
     for (size_t i = 0; i < count; i++)
         let_go(engine, &list[i]);
     shards_settle(engine);
+    if (!checkpoints_store(engine) && !engine->failure)
+        engine_fail(engine, -ENOSPC, "there is no room on the disk for the state that goes");
+    for (size_t i = 0; i < count; i++)
+        forget(engine, &list[i]);
     if (!is_done && !engine->failure) {
         log_info("%zu partitions were revoked", count);
         check_shuffled(engine);

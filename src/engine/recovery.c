@@ -447,6 +447,8 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
     int error = store_begin(recovery, count, err);
     FAILPOINT("store_recovered");
     if (!error)
+        atomic_store(&recovery->engine->fleet.store, checkpoints->store);
+    if (!error)
         error = output_begin(recovery, err);
     FAILPOINT("output_recovered");
     return error;

@@ -38,6 +38,12 @@
     X(FRESHNESS, "freshet_view_freshness_seconds", GAUGE, "view",                                  \
       "Now less the latest window end among the view's rows")                                      \
     X(KEYS, "freshet_keys", GAUGE, "shard source", "Entity keys with state")                       \
+    X(COLD_KEYS, "freshet_cold_keys", GAUGE, "shard source",                                       \
+      "Of these, keys whose state is not in memory but in the work store")                         \
+    X(EVICTIONS, "freshet_evictions_total", COUNTER, "shard source",                               \
+      "Keys whose state left memory")                                                              \
+    X(LOADS, "freshet_cold_loads_total", COUNTER, "shard source",                                  \
+      "Keys whose state came back from the work store")                                            \
     X(STATE_BYTES, "freshet_state_bytes", GAUGE, "shard source",                                   \
       "Bytes of state: key records, panes, sketches")                                              \
     X(VIEW_BYTES, "freshet_view_state_bytes", GAUGE, "shard view",                                 \

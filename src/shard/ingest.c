@@ -296,7 +296,7 @@ static bool record_decode(struct shard *shard, const struct fetched *fetched)
             run->count++;
         }
         partition_saw(shard, partition, event->time_ms);
-        partition->silent_since_ns = shard->now_ns;
+        partition->silent_since_ns = reading_ns(shard);
         counter_add(&stats->events, 1);
     }
     counter_add(&stats->records, 1);

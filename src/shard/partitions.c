@@ -32,6 +32,15 @@ static void on_release(void *context, void **slot)
     redis_sink_release_of(outlet->shard->redis, slot, outlet->group);
 }
 
+static bool on_fetch(void *context, const struct slice *keys, uint32_t count,
+                     bool (*take)(void *loading, uint32_t number, struct slice value),
+                     void *loading)
+{
+    const struct outlet *outlet = context;
+
+    return memory_fetch(outlet->shard, outlet->source, keys, count, take, loading);
+}
+
 static bool on_late(void *context, uint32_t source, const struct event *event, bool by_watermark)
 {
     const struct outlet *outlet = context;
@@ -47,7 +56,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, partition, ++shard->groups};
+    *outlet = (struct outlet){shard, source, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
@@ -56,6 +65,9 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
                                  .release = on_release,
                                  .late = on_late,
                                  .duplicates = &shard->stats.sources[source].duplicates,
+                                 .fetch = on_fetch,
+                                 .evicted = &shard->stats.sources[source].evicted,
+                                 .loaded = &shard->stats.sources[source].loaded,
                                  .context = outlet});
     free(stats);
     return keyspace;
@@ -227,7 +239,7 @@ void partition_assign(struct shard *shard, const struct command *command)
         .replay_offset = command->replay_offset,
         .mute_offset = command->mute_offset,
         .last_offset = -1,
-        .silent_since_ns = shard->now_ns,
+        .silent_since_ns = reading_ns(shard),
         .has_ended = command->start_offset >= command->end_offset,
     };
     ingest_void(shard, command->source, command->partition);
@@ -356,8 +368,8 @@ static bool partition_tick(struct shard *shard, struct partition *partition)
     uint32_t told = 0;
 
     if (shard->is_full)
-        partition->silent_since_ns = shard->now_ns;
-    silence_ns = shard->now_ns - partition->silent_since_ns;
+        partition->silent_since_ns = reading_ns(shard);
+    silence_ns = reading_ns(shard) - partition->silent_since_ns;
     partition->is_idle = !shard->fleet->bounded && partition->at_end &&
                          silence_ns >= source->idle_after_ms * NS_PER_MS;
     publish(shard, partition);

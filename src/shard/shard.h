@@ -7,8 +7,8 @@
  *   reap completions ◀──────────────── submit and wait, or spin ◀───────────────┘
  *
  * Shards share nothing but: the immutable plan, mailboxes and command rings (SPSC), clocks (relaxed
- * atomics), the process's side output. While a sink is full a shard reads neither mail nor records.
- */
+ * atomics), the process's side output. While a sink is full a shard reads neither mail nor records;
+ * nor while it waits for memory. The work store, which is the control thread's, they read. */
 #ifndef FRESHET_SHARD_SHARD_H
 #define FRESHET_SHARD_SHARD_H
 
@@ -33,6 +33,14 @@ struct progress {
     _Atomic int64_t committed; /* the group's offset, or -1; the control thread's */
 };
 
+/* Whether somebody relies on what the work store holds. The control thread may empty it while
+ * nobody does; shards may evict keys while it has not. */
+enum store_use {
+    STORE_SPARE,
+    STORE_NEEDED,  /* some keys' state is there alone, or has been */
+    STORE_EMPTIED, /* until all keys have been captured again */
+};
+
 /* What all shards of a process have in common. */
 struct fleet {
     const struct plan *plan;
@@ -46,6 +54,9 @@ struct fleet {
     struct feature_topic *features;    /* or NULL */
     _Atomic uint64_t commits_begun;    /* offsets of checkpoints, sent to the group's coordinator */
     _Atomic uint64_t commits_accepted; /* up to this one */
+    struct store *_Atomic store;       /* where evicted keys are read; NULL: there is none */
+    _Atomic int store_use;             /* enum store_use */
+    _Atomic uint64_t captures_over;    /* up to this checkpoint: frozen or given up */
     int64_t frozen_ns; /* a process whose shard has not turned for so long may have a successor */
     bool bounded;
     void (*wake_control)(void *context); /* any thread */
@@ -156,6 +167,9 @@ bool shard_report(struct shard *shard, struct report *ret);
 /* Control thread: the next block of entries, to be freed, or NULL. All of a checkpoint are there
  * when its REPORT_CAPTURED is. */
 struct share_block *shard_captured(struct shard *shard);
+
+/* Control thread: a block is in the store. */
+void shard_stored(struct shard *shard);
 
 /* Any thread: wakes the shard's loop. */
 void shard_wake(struct shard *shard);

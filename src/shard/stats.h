@@ -19,7 +19,10 @@ struct source_stats {
     struct counter duplicates; /* dropped by `dedup:` */
     struct counter backwards;  /* events older than the newest of their partition */
     struct counter read_errors;
+    struct counter evicted; /* keys whose state went to the store */
+    struct counter loaded;  /* and came back */
     struct gauge keys;
+    struct gauge cold_keys; /* of them, those whose state is in the store */
     struct gauge state_bytes;
 };
 

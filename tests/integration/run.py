@@ -79,6 +79,7 @@ def register_tests(options):
     import test_readme  # noqa: F401
     import test_input  # noqa: F401
     import test_live  # noqa: F401
+    import test_memory  # noqa: F401
     import test_observe  # noqa: F401
     import test_outages  # noqa: F401
     import test_random

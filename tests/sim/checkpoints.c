@@ -8,6 +8,7 @@
 #include "sim.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 enum stage {
     STAGE_IDLE,
@@ -38,6 +39,7 @@ static struct {
     uint64_t epoch;
     struct mark *marks[SHARDS_MAX];
     uint32_t marks_count;
+    bool is_all;
     bool all_next;
     struct pending *pending;
     size_t pending_count;
@@ -139,10 +141,54 @@ static void failed(const char *why)
     next_plan();
 }
 
+static void capture_over(void)
+{
+    atomic_store(&sim.fleet.captures_over, work.number);
+}
+
+/* Whether nobody's state is in the store alone; then that stays so, until all has been captured. */
+static bool store_is_spare(void)
+{
+    int use = STORE_SPARE;
+
+    return atomic_compare_exchange_strong(&sim.fleet.store_use, &use, STORE_EMPTIED) ||
+           use == STORE_EMPTIED;
+}
+
 static void store_begin_anew(void)
 {
     work.all_next = true;
     store_clear(&work.store);
+}
+
+/* All has been captured since it was emptied. */
+static void store_rely(void)
+{
+    int use = STORE_EMPTIED;
+
+    if (!work.all_next)
+        atomic_compare_exchange_strong(&sim.fleet.store_use, &use, STORE_SPARE);
+}
+
+/* In place of the real store's: what evicted keys are read from. */
+int store_get_many(struct store *store, uint64_t source_hash, const struct slice *keys,
+                   uint32_t count,
+                   void (*on_value)(void *context, uint32_t number, struct slice value),
+                   void *context, struct err *err);
+
+int store_get_many(struct store *store, uint64_t source_hash, const struct slice *keys,
+                   uint32_t count,
+                   void (*on_value)(void *context, uint32_t number, struct slice value),
+                   void *context, struct err *err)
+{
+    (void)err;
+    CHECK(store == &work.store && source_hash == hash64(slice_of("s")));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct kept *kept = store_find(store, keys[i]);
+
+        on_value(context, i, kept ? (struct slice){kept->value, kept->value_len} : SLICE_NONE);
+    }
+    return 0;
 }
 
 static void publish(void)
@@ -289,9 +335,10 @@ static void freeze(void)
     rows_seal(&rows);
     if (mishap(5)) {
         failed("the disk is full");
-        if (chance(30))
+        if (chance(30) && store_is_spare())
             store_begin_anew();
     } else {
+        store_rely();
         manifest_fill(&manifest);
         work.frozen = disk_freeze(&manifest, work.number, &work.store, &rows);
         work.stage = STAGE_FLUSHING;
@@ -299,6 +346,7 @@ static void freeze(void)
         crash_here(1);
     }
     free(rows.all);
+    capture_over();
 }
 
 /* --- capturing --- */
@@ -309,9 +357,9 @@ static void blocks_take(void)
 
     for (uint32_t i = 0; i < shard_count(); i++) {
         while ((block = shard_captured(sim.fleet.shards[i]))) {
-            if (work.stage == STAGE_CAPTURING)
-                store_take(&work.store, &block->entries);
+            store_take(&work.store, &block->entries);
             share_block_free(block);
+            shard_stored(sim.fleet.shards[i]);
         }
     }
 }
@@ -339,7 +387,9 @@ static void abort_turn(void)
         return;
     failed("the shards did not write their state in time");
     blocks_take();
-    store_begin_anew();
+    if (work.is_all)
+        store_begin_anew();
+    capture_over();
 }
 
 static void capture_turn(void)
@@ -348,12 +398,12 @@ static void capture_turn(void)
         return;
     if (mishap(3))
         work.busy_ns = sim.now_ns + (int64_t)dice(50) * NS_PER_MS;
-    blocks_take();
     if (work.marks_count == shard_count()) {
-        blocks_take();
-        if (mishap(2)) {
+        checkpoints_drop_gone();
+        if (mishap(2) && store_is_spare()) {
             failed("a block could not be written");
             store_begin_anew();
+            capture_over();
         } else if (!crash_here(1)) {
             freeze();
         }
@@ -386,12 +436,15 @@ static void begin(void)
     for (uint32_t i = 0; i < shard_count(); i++)
         command(i, &(struct command){
                        .kind = COMMAND_MARK, .number = work.number, .all = work.all_next});
+    work.is_all = work.all_next;
     work.all_next = false;
     crash_here(1);
 }
 
 void checkpoints_turn(void)
 {
+    if (sim.now_ns >= work.busy_ns)
+        blocks_take();
     switch (work.stage) {
     case STAGE_IDLE:
         if (sim.now_ns >= work.due_ns && work.making == MAKING_NOTHING)
@@ -512,6 +565,21 @@ struct sim_origin origin_of(int partition)
     return origin;
 }
 
+static void group_drop(int partition)
+{
+    for (size_t i = work.store.count; i-- > 0;) {
+        const struct kept *kept = &work.store.all[i];
+        struct slice key = {kept->key, kept->key_len};
+        struct slice rest;
+        uint32_t group;
+        char kind;
+
+        CHECK(entry_key_read(key, &group, &kind, &rest) == 0);
+        if (group == (uint32_t)partition)
+            store_delete(&work.store, key);
+    }
+}
+
 /* Groups of partitions that are not this process' now. */
 static void others_drop(const struct sim_origin *origins, const int *list, size_t count)
 {
@@ -521,7 +589,7 @@ static void others_drop(const struct sim_origin *origins, const int *list, size_
         for (size_t j = 0; j < count; j++)
             is_restored |= list[j] == i && origins[j].from;
         if (!is_restored && sim.scenario.spec.aligned)
-            checkpoints_drop(i);
+            group_drop(i);
     }
 }
 
@@ -551,19 +619,14 @@ void checkpoints_recover(const struct sim_origin *origins, const int *list, size
         disk_recover(newest);
     }
     work.is_open = true;
+    atomic_store(&sim.fleet.store, &work.store);
 }
 
-void checkpoints_drop(int partition)
+void checkpoints_drop_gone(void)
 {
-    for (size_t i = work.store.count; i-- > 0;) {
-        const struct kept *kept = &work.store.all[i];
-        struct slice key = {kept->key, kept->key_len};
-        struct slice rest;
-        uint32_t group;
-        char kind;
-
-        CHECK(entry_key_read(key, &group, &kind, &rest) == 0);
-        if (group == (uint32_t)partition)
-            store_delete(&work.store, key);
+    blocks_take();
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if (sim.partitions[i].state == PARTITION_GOING && sim.scenario.spec.aligned)
+            group_drop(i);
     }
 }

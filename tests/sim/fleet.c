@@ -77,6 +77,9 @@ static void fleet_init(void)
     for (uint32_t i = 0; i < shards; i++) {
         fleet->shards[i] = shard_create(fleet, i, NULL);
         CHECK(shard_open(fleet->shards[i], &err) == 0);
+        if (sim.scenario.evicts[sim.life])
+            fleet->shards[i]->memory = (struct memory){
+                .high = sim.scenario.is_short[sim.life] ? 0 : SIZE_MAX};
     }
 }
 
@@ -204,7 +207,6 @@ static void let_go(int number)
     atomic_store(&sim.fleet.progress[0][number].position, -1);
     command(shard_of_partition(number, shard_count()),
             &(struct command){.kind = COMMAND_REVOKE, .partition = number});
-    checkpoints_drop(number);
     partition->state = PARTITION_GOING;
     sim.rebalances++;
 }
@@ -223,6 +225,7 @@ static void partitions_settle(void)
 {
     if (!shards_settled())
         return;
+    checkpoints_drop_gone();
     for (int i = 0; i < sim.scenario.partition_count; i++) {
         struct sim_partition *partition = &sim.partitions[i];
 
@@ -458,10 +461,15 @@ static bool is_due(uint32_t shard)
 /* The host was busy with something else, or asleep. */
 static void pause(void)
 {
+    int64_t paused_ns = 0;
+
     if (mishap(1) && chance(10))
-        sim.now_ns += (int64_t)dice(3000) * NS_PER_MS;
+        paused_ns += (int64_t)dice(3000) * NS_PER_MS;
     if (mishap(1) && chance(5))
-        sim.now_ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
+        paused_ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
+    sim.now_ns += paused_ns;
+    if (control.stage == STAGE_LINGERING)
+        control.stage_ns += paused_ns; /* in which no clock went on */
 }
 
 static void shard_step(uint32_t shard)

@@ -306,6 +306,11 @@ static void random_fate(struct scenario *scenario)
                            scenario->lives == 1 && scenario->rebalances == 0 && random_chance(40);
     for (int i = 0; i < LIVES_MAX; i++)
         scenario->shard_counts[i] = 1 + (int)random_below(4);
+    for (int i = 0; i < LIVES_MAX; i++) {
+        /* An evicted key has no image, so it is not written again when Redis has lost it. */
+        scenario->evicts[i] = random_chance(50) && !scenario->loses_data;
+        scenario->is_short[i] = random_chance(50);
+    }
     scenario->trouble = random_chance(30) ? 0 : (unsigned)random_below(101);
     scenario->metadata = !random_chance(15);
     scenario->burst = PICK(1, 5, 50, 600);
@@ -323,6 +328,10 @@ static bool may_skip(const struct scenario *scenario)
 {
     bool replays = scenario->lives > 1 || scenario->rebalances > 0;
 
+    for (int i = 0; i < scenario->lives; i++) {
+        if (scenario->evicts[i]) /* then as with keys that were dropped */
+            return false;
+    }
     return !scenario->idles &&
            (!replays || (scenario->spec.aligned && scenario->spec.ttl_ms >= TTL_LONG_MS));
 }

@@ -47,7 +47,9 @@ struct scenario {
     bool drains_early; /* the last life ends before all is read */
     int lives;         /* all but the last end in a crash, or have read all there is */
     int shard_counts[LIVES_MAX];
-    int rebalances; /* in each life */
+    bool evicts[LIVES_MAX];   /* all keys that may go do */
+    bool is_short[LIVES_MAX]; /* and nothing is taken before they have */
+    int rebalances;           /* in each life */
     int64_t checkpoint_every_ms;
     bool loses_data;
     bool metadata;

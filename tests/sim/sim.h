@@ -327,8 +327,8 @@ struct sim_origin origin_of(int partition);
 /* Work store and output, when partitions `list` are assigned. */
 void checkpoints_recover(const struct sim_origin *origins, const int *list, size_t count);
 
-/* The partition is let go of. */
-void checkpoints_drop(int partition);
+/* No shard has anything of the partitions that go any more. */
+void checkpoints_drop_gone(void);
 
 /* fleet.c: a whole run. */
 void fleet_run(void);

@@ -114,6 +114,15 @@ static bool tap_late(void *context, uint32_t source, const struct event *event, 
     return taken;
 }
 
+static bool tap_fetch(void *context, const struct slice *keys, uint32_t count,
+                      bool (*take)(void *loading, uint32_t number, struct slice value),
+                      void *loading)
+{
+    const struct tap *tap = context;
+
+    return tap->output.fetch(tap->output.context, keys, count, take, loading);
+}
+
 /* --- keyspaces --- */
 
 /* The linker's names. */
@@ -184,6 +193,9 @@ struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source,
                                               .release = tap_release,
                                               .late = tap_late,
                                               .duplicates = output.duplicates,
+                                              .fetch = tap_fetch,
+                                              .evicted = output.evicted,
+                                              .loaded = output.loaded,
                                               .context = tap,
                                           });
     return tap->keyspace;

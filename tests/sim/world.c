@@ -120,7 +120,7 @@ static void check_sleep(const struct loop *loop)
 {
     const struct shard *shard = sim.fleet.shards[loop->shard];
 
-    if (loop->woken || shard->is_full)
+    if (loop->woken || shard->is_full || memory_is_short(shard))
         return;
     if (has_mail(shard))
         sim_fail("shard %u sleeps on mail", loop->shard);

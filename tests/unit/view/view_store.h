@@ -34,4 +34,23 @@ static inline void store_load(const struct store *store, struct keyspace *keyspa
     }
 }
 
+/* What a keyspace reads of evicted keys. */
+static inline bool store_fetch(void *context, const struct slice *keys, uint32_t count,
+                               bool (*take)(void *loading, uint32_t number, struct slice value),
+                               void *loading)
+{
+    const struct bench *owner = context;
+    bool is_backwards = random_chance(50);
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = is_backwards ? count - 1 - i : i;
+        const struct kept *kept = store_find(owner->store, keys[number]);
+
+        if (!take(loading, number,
+                  kept ? (struct slice){kept->value, kept->value_len} : SLICE_NONE))
+            return false;
+    }
+    return true;
+}
+
 #endif
