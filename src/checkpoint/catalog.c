@@ -147,7 +147,7 @@ int catalog_fallback(const struct state_dir *dir, const struct catalog_owner *ow
         const struct catalog_entry *entry = &catalog.entries[i];
         struct err why;
 
-        if (!is_owned_by(entry, owner) || strcmp(entry->id, before) >= 0)
+        if (!is_owned_by(entry, owner) || strcmp(entry->id, before) >= 0 || !entry->is_published)
             continue;
         if (open_verified(entry->path, ret, &why) == 0)
             is_found = true;

@@ -45,6 +45,16 @@ static void freeze_as(const char *instance, const char *savepoint, char ret_id[C
     manifest_done(&manifest);
 }
 
+/* It was in force. */
+static void publish(const char *id)
+{
+    struct checkpoint *checkpoint;
+
+    MUST(checkpoint_open(dir, id, &checkpoint, &err));
+    MUST(checkpoint_mark_published(checkpoint, &err));
+    checkpoint_close(checkpoint);
+}
+
 static bool is_there(const char *id)
 {
     return access(below("state/checkpoints/%s/manifest", id), F_OK) == 0;
@@ -120,8 +130,13 @@ static void the_newest_earlier_one_that_verifies_is_found(void **state)
     struct checkpoint *checkpoint;
 
     (void)state;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         freeze_as(i == 3 ? "other" : "instance", NULL, ids[i]);
+        if (i != 4)
+            publish(ids[i]);
+    }
+    falls_back_to(ids[5], ids[2]); /* what was never committed is passed over */
+    publish(ids[4]);
     falls_back_to(ids[5], ids[4]);
     falls_back_to(ids[4], ids[2]); /* another's are passed over */
     tear(ids[4], "db/CURRENT", 3);
