@@ -455,13 +455,18 @@ static bool is_due(uint32_t shard)
     return loop->woken || loop->due_ns <= sim.now_ns || redis_due_ns(shard) <= sim.now_ns;
 }
 
-/* The host was busy with something else, or asleep. */
+/* The host was busy with something else, or asleep. Nobody has lingered meanwhile. */
 static void pause(void)
 {
+    int64_t ns = 0;
+
     if (mishap(1) && chance(10))
-        sim.now_ns += (int64_t)dice(3000) * NS_PER_MS;
+        ns = (int64_t)dice(3000) * NS_PER_MS;
     if (mishap(1) && chance(5))
-        sim.now_ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
+        ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
+    sim.now_ns += ns;
+    if (ns > 0)
+        control.stage_ns = sim.now_ns;
 }
 
 static void shard_step(uint32_t shard)
