@@ -11,8 +11,8 @@ SEED ?= 1
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan failpoints demo test test-unit test-integration sim mutation bench install \
-        clean format format-check help
+.PHONY: release dev asan tsan failpoints demo test test-unit test-integration sim mutation bench \
+        bench-slides install clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -46,6 +46,10 @@ bench: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 bench/pipeline.py $(ARGS)
 
+bench-slides: release
+	@cmake --build --preset release --target bench_slides -j $(JOBS) >build/bench-slides.log
+	@/usr/bin/python3 bench/slides.py $(ARGS)
+
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
 
@@ -69,6 +73,7 @@ help:
 	@echo 'make mutation           do the unit tests catch faults planted in the core?'
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
+	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'

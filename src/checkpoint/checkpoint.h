@@ -34,6 +34,9 @@ const char *checkpoint_rows(const struct checkpoint *checkpoint);
 /* Reads every file in full and compares it with what the manifest says: -EBADMSG. */
 MUST_USE int checkpoint_verify(struct checkpoint *checkpoint, struct err *err);
 
+/* Only that every file is there and as long as the manifest says: -EBADMSG. */
+MUST_USE int checkpoint_verify_sizes(struct checkpoint *checkpoint, struct err *err);
+
 /* What takes an entry; both slices live for the call. Other than 0 ends the reading with it. */
 typedef int checkpoint_on_entry(void *context, struct slice key, struct slice value);
 

@@ -61,6 +61,8 @@ static void next_plan(struct engine *engine)
 
     checkpoints->due_ns = MAX(checkpoints->begun_ns + plan->every_ms * NS_PER_MS,
                               clock_monotonic_ns() + plan->min_pause_ms * NS_PER_MS);
+    if (checkpoints->is_urgent)
+        checkpoints->due_ns = 0;
     stage_set(engine, CHECKPOINT_IDLE);
 }
 
@@ -73,6 +75,8 @@ static void failed(struct engine *engine, int error, const char *text)
     gauge_set(&checkpoints->stats.failures_in_row, ++checkpoints->failures);
     log_error("checkpoint failed (%u in a row): %s", checkpoints->failures, text);
     checkpoints->last_error = error;
+    err_set(&checkpoints->last_err, error, "%s", text);
+    savepoint_failed(&checkpoints->savepoint, text, checkpoints->stage > CHECKPOINT_CAPTURING);
     if (checkpoints->is_marked && engine->fleet.features)
         feature_topic_join(engine->fleet.features);
     checkpoints->is_marked = false;
@@ -183,7 +187,9 @@ static void accepted(struct engine *engine)
                      position->offset);
     }
     snprintf(checkpoints->last_id, sizeof(checkpoints->last_id), "%s", checkpoints->id);
+    checkpoints->last_entries = checkpoints->entries;
     checkpoints->failures = 0;
+    savepoint_done(&checkpoints->savepoint, checkpoints->id);
     counter_add(&stats->done, 1);
     gauge_set(&stats->failures_in_row, 0);
     gauge_set(&stats->accepted_ns, now_ns);
@@ -380,6 +386,8 @@ static void manifest_fill(struct engine *engine, struct manifest *manifest)
                             partition_count(engine, i), buf_slice(&schema));
     }
     buf_free(&schema);
+    if (engine->checkpoints.savepoint.is_begun)
+        manifest_set_savepoint(manifest, engine->checkpoints.savepoint.name);
     manifest_fill_partitions(engine, manifest);
     manifest_fill_times(engine, manifest);
 }
@@ -540,6 +548,9 @@ static void begin(struct engine *engine, int64_t now_ns)
     checkpoints->deadline_ns = now_ns + engine->plan->checkpoint.timeout_ms * NS_PER_MS;
     checkpoints->entries = checkpoints->bytes = 0;
     checkpoints->store_error = 0;
+    checkpoints->is_urgent = false;
+    if (!gauge_get(&checkpoints->stats.first_ns))
+        gauge_set(&checkpoints->stats.first_ns, now_ns);
     error = images_drop(engine, &err);
     if (error) {
         failed(engine, error, err.text);
@@ -548,6 +559,7 @@ static void begin(struct engine *engine, int64_t now_ns)
     }
     checkpoints->epoch++;
     checkpoints->is_marked = true;
+    savepoint_begin(&checkpoints->savepoint);
     stage_set(engine, CHECKPOINT_CAPTURING);
     command_send_all(engine, &(struct command){.kind = COMMAND_MARK,
                                                .number = checkpoints->number,
@@ -635,6 +647,10 @@ int checkpoints_make(struct engine *engine, int64_t timeout_ns)
 
 void checkpoints_urge(struct engine *engine)
 {
-    if (engine->checkpoints.store)
-        engine->checkpoints.due_ns = 0;
+    struct checkpoints *checkpoints = &engine->checkpoints;
+
+    if (!checkpoints->store)
+        return;
+    checkpoints->due_ns = 0;
+    checkpoints->is_urgent = checkpoints->stage != CHECKPOINT_IDLE;
 }

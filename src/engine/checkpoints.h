@@ -16,6 +16,7 @@
 #include "base/hdr.h"
 #include "checkpoint/state_dir.h"
 #include "checkpoint/store.h"
+#include "engine/savepoint.h"
 #include "metrics/counter.h"
 #include "shard/shard.h"
 
@@ -34,6 +35,7 @@ struct checkpoint_stats {
     struct counter failed;
     struct counter entries;   /* written */
     struct counter bytes;     /* of them */
+    struct gauge first_ns;    /* monotonic: when the first one began; 0: none yet */
     struct gauge accepted_ns; /* monotonic: when the last one was committed; 0: none yet */
     struct gauge last_bytes;  /* of entries, of the last one */
     struct gauge last_ns;     /* how long the last one took */
@@ -57,10 +59,12 @@ struct checkpoints {
     uint64_t bytes;
     int store_error; /* of a block that could not be written, and */
     struct err store_err;
-    int last_error;             /* of the last one that failed */
+    int last_error; /* of the last one that failed, and */
+    struct err last_err;
     bool all_next;              /* the next one is of all keys: the store was begun anew */
     char id[64];                /* of the frozen one */
     char last_id[64];           /* of the one in force, or "" */
+    uint64_t last_entries;      /* that it wrote */
     struct position *positions; /* what is committed */
     size_t position_count;
     bool is_marked; /* the rows so far belong to an epoch that is not in force */
@@ -71,7 +75,9 @@ struct checkpoints {
     int64_t commit_due_ns; /* when a refused commit is tried again */
     int64_t deadline_ns;
     int64_t due_ns; /* when the next one begins */
+    bool is_urgent; /* it begins when the one under way is over */
     uint32_t failures;
+    struct savepoint savepoint;
     struct checkpoint_stats stats;
 };
 

@@ -139,6 +139,7 @@ static void sinks_turn(struct shard *shard)
     if (shard->redis) {
         shard->is_held = is_behind(shard, shard->is_held, partitions_replaying);
         gauge_set(&shard->stats.replaying, shard->is_held);
+        gauge_set(&shard->stats.awaiting_commit, !commit_has_come(shard));
         redis_sink_hold(shard->redis, shard->is_held || !commit_has_come(shard));
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);

@@ -31,7 +31,8 @@ struct shard_stats {
     struct counter cpu_ns;
     struct counter mail_events; /* sent to other shards */
     struct gauge arena_bytes;
-    struct gauge replaying;       /* 1 while rows for Redis are held back */
+    struct gauge replaying;       /* 1 while rows for Redis are held back by a replay, and */
+    struct gauge awaiting_commit; /* while they wait for a checkpoint to be committed */
     struct source_stats *sources; /* by source number */
     struct view_stats *views;     /* by view number */
     struct gauge *view_bytes;     /* by view number */

@@ -301,6 +301,7 @@ int file_writer_recover(struct file_writer *writer, uint64_t length_before, cons
     int error = 0;
 
     CHECK(writer->spool_folder && writer->spool_count == 0);
+    is_published = is_published || rows_bytes == 0; /* nothing is to be appended */
     ret_warning->text[0] = '\0';
     if (is_short)
         err_set(ret_warning, 0, "output file %s has %llu bytes where it had %llu", output->path,

@@ -80,11 +80,12 @@ MUST_USE int file_writer_open(struct file_writer *writer, const struct plan *pla
                               void (*wake)(void *context), void *wake_context, struct err *err);
 
 /* Before anything is written: brings the output to what it is after the commit of a checkpoint
- * whose rows are the first `rows_bytes` bytes of `rows_path` and which knew the output to be
- * `length_before` bytes long. `is_published`: file_writer_publish, or this, had succeeded for the
- * checkpoint, so the rows are not appended again. An output that is missing or shorter than it was
- * has been moved away by somebody: `ret_warning` says so, else it is empty; rows that are not
- * published go behind what is there. Can be done again after a failure, and after a crash. */
+ * whose rows are the first `rows_bytes` bytes of `rows_path` (NULL if there are none) and which
+ * knew the output to be `length_before` bytes long. `is_published`: file_writer_publish, or this,
+ * had succeeded for the checkpoint, so the rows are not appended again. An output that is missing
+ * or shorter than it was has been moved away by somebody: `ret_warning` says so, else it is empty;
+ * rows that are not published go behind what is there. Can be done again after a failure, and after
+ * a crash. */
 MUST_USE int file_writer_recover(struct file_writer *writer, uint64_t length_before,
                                  const char *rows_path, uint64_t rows_bytes, bool is_published,
                                  struct err *ret_warning, struct err *err);

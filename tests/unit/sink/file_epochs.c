@@ -152,6 +152,30 @@ static void a_checkpoint_without_rows_has_a_file_all_the_same(void **state)
     assert_int_equal(file_writer_close(&life.writer), 0);
 }
 
+/* It may be recovered without that file: a checkpoint keeps none for no rows. */
+static void recovery_needs_no_file_of_no_rows(void **state)
+{
+    static const char before[] = "{\"of\":\"checkpoints before\"}\n";
+    const size_t length = sizeof(before) - 1;
+    struct file_writer writer;
+    struct err warning;
+    struct err err;
+
+    (void)state;
+    int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    assert_int_equal(write(fd, before, length), length);
+    assert_int_equal(write(fd, "more", 4), 4);
+    close(fd);
+    assert_int_equal(file_writer_open(&writer, plan, LANES, folder, wake, NULL, &err), 0);
+    assert_int_equal(file_writer_recover(&writer, length, NULL, 0, false, &warning, &err), 0);
+    assert_string_equal(warning.text, "");
+    assert_int_equal(file_writer_length(&writer), length);
+    assert_int_equal(file_writer_close(&writer), 0);
+    struct buf content = content_of(output);
+    assert_string_equal(buf_string(&content), before);
+    buf_free(&content);
+}
+
 /* The output's disk is full, the spool's is not: checkpoints go on, and rows get there later. */
 static void a_full_output_is_named(void **state)
 {
@@ -267,6 +291,7 @@ int main(void)
         FILE_TEST(muted_rows_are_dropped),
         FILE_TEST(many_rows_are_published_in_steps),
         FILE_TEST(a_checkpoint_without_rows_has_a_file_all_the_same),
+        FILE_TEST(recovery_needs_no_file_of_no_rows),
         FILE_TEST(a_full_output_is_named),
         FILE_TEST(a_full_disk_of_spools_is_named),
         FILE_TEST(missing_rows_are_named),
