@@ -372,6 +372,8 @@ static void file_run(void)
 static void stage_set(enum stage stage)
 {
     control.stage = stage;
+    if (stage >= STAGE_DRAINING && sim.life == sim.scenario.lives - 1)
+        control.ends_ns = NEVER; /* it does already */
     sim.draining = stage == STAGE_DRAINING;
     control.stage_ns = sim.now_ns;
 }
@@ -428,7 +430,6 @@ static void stage_run(void)
     bool is_last = sim.life == sim.scenario.lives - 1;
 
     if (control.stage < STAGE_DRAINING && is_last && sim.now_ns >= control.ends_ns) {
-        control.ends_ns = NEVER;
         command_all(COMMAND_DRAIN);
         stage_set(STAGE_DRAINING);
     }
@@ -516,7 +517,7 @@ static int64_t next_ns(void)
     for (uint32_t i = 0; i < shard_count(); i++)
         at_ns = MIN(at_ns, MIN(sim.loops[i].due_ns, redis_due_ns(i)));
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (sim.partitions[i].state == PARTITION_AWAY)
+        if (sim.partitions[i].state == PARTITION_AWAY && control.stage < STAGE_DRAINING)
             at_ns = MIN(at_ns, sim.partitions[i].back_ns);
         if (sim.partitions[i].state == PARTITION_GOING)
             at_ns = sim.now_ns;
