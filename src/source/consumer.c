@@ -20,7 +20,8 @@ struct consumer {
     rd_kafka_queue_t *commits; /* of answers to commits */
     int *partition_counts;     /* by source */
     int64_t session_timeout_ms;
-    char instance_id[64];
+    char *instance_id;
+    bool is_closing; /* there is nobody any more who takes partitions */
     bool has_answer; /* to the last commit */
     enum commit_answer answer;
     char answer_text[256];
@@ -36,16 +37,21 @@ struct intake {
 
 /* The same process, started again, takes its old place at once: the default names the host and the
  * state, so two engines that share neither don't push each other out. */
-static void instance_id_make(struct consumer *consumer)
+static char *instance_id_make(const struct plan *plan)
 {
     char host[256] = "";
+    char id[32];
     struct buf name = {0};
 
+    for (uint32_t i = 0; i < plan->kafka.property_count; i++) {
+        if (strcmp(plan->kafka.properties[i].name, "group.instance.id") == 0)
+            return strdup(plan->kafka.properties[i].value);
+    }
     gethostname(host, sizeof(host) - 1);
-    buf_printf(&name, "%s:%s", host, consumer->plan->state.dir);
-    snprintf(consumer->instance_id, sizeof(consumer->instance_id), "freshet-%016llx",
-             (unsigned long long)hash64(buf_slice(&name)));
+    buf_printf(&name, "%s:%s", host, plan->state.dir);
+    snprintf(id, sizeof(id), "freshet-%016llx", (unsigned long long)hash64(buf_slice(&name)));
     buf_free(&name);
+    return strdup(id);
 }
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *context)
@@ -151,7 +157,8 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     consumer->hooks = *hooks;
     consumer->partition_counts = calloc(plan->source_count, sizeof(int));
     CHECK(consumer->partition_counts);
-    instance_id_make(consumer);
+    consumer->instance_id = instance_id_make(plan);
+    CHECK(consumer->instance_id);
 
     int error = client_create(consumer, err);
     if (!error)
@@ -165,6 +172,20 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     return 0;
 }
 
+/* A member that was away for a while may just have been given partitions, or none, once more. Such
+ * an assignment has to be answered before the close: librdkafka 2.0 takes an answer that it gets
+ * while closing for none, and waits for ever. Unsubscribed, it brings no further one. */
+static void close_group(struct consumer *consumer)
+{
+    rd_kafka_message_t *message;
+
+    consumer->is_closing = true;
+    rd_kafka_unsubscribe(consumer->client);
+    while ((message = rd_kafka_consumer_poll(consumer->client, 0)))
+        rd_kafka_message_destroy(message);
+    rd_kafka_consumer_close(consumer->client);
+}
+
 void consumer_free(struct consumer *consumer)
 {
     if (!consumer)
@@ -174,10 +195,11 @@ void consumer_free(struct consumer *consumer)
     if (consumer->commits)
         rd_kafka_queue_destroy(consumer->commits);
     if (consumer->client) {
-        rd_kafka_consumer_close(consumer->client);
+        close_group(consumer);
         rd_kafka_destroy(consumer->client);
     }
     free(consumer->partition_counts);
+    free(consumer->instance_id);
     free(consumer);
 }
 
@@ -349,11 +371,17 @@ static void partitions_revoke(struct consumer *consumer,
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *context)
 {
-    (void)client;
-    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        partitions_assign(context, partitions);
+    struct consumer *consumer = context;
+    bool is_assigned = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+
+    if (consumer->is_closing && is_assigned)
+        rd_kafka_incremental_assign(client, partitions);
+    else if (consumer->is_closing)
+        rd_kafka_incremental_unassign(client, partitions);
+    else if (is_assigned)
+        partitions_assign(consumer, partitions);
     else
-        partitions_revoke(context, partitions);
+        partitions_revoke(consumer, partitions);
 }
 
 void consumer_poll(struct consumer *consumer, int timeout_ms)
