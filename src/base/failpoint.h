@@ -84,7 +84,9 @@
     X(arg, "marked")                                                                               \
     X(arg, "capture_slice")                                                                        \
     X(arg, "images_saved")                                                                         \
-    X(arg, "group_loaded")
+    X(arg, "group_loaded")                                                                         \
+    X(arg, "evicted")                                                                              \
+    X(arg, "cold_loaded")
 
 #define FAILPOINT_IS(name, known) || __builtin_strcmp(name, known) == 0
 #define FAILPOINT_KNOWN(name)                                                                      \

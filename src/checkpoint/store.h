@@ -14,8 +14,11 @@
  * store_reset empties it, and the engine then captures everything anew. So it must, too, after a
  * capture that was given up: only an empty store is sure to hold no key that was deleted meanwhile.
  *
- * Belongs to the control thread. RocksDB has threads of its own, one that flushes, one that
- * compacts, one that deletes; they inherit its CPUs. */
+ * Belongs to the control thread, but that any thread may read single keys (store_get_many) while it
+ * writes: what it sees of a key is the last that was written before. Nobody may read while the
+ * store is reset or closed; the engine sees to that (enum store_use in shard/shard.h). RocksDB has
+ * threads of its own, one that flushes, one that compacts, one that deletes; they inherit its CPUs.
+ */
 #ifndef FRESHET_CHECKPOINT_STORE_H
 #define FRESHET_CHECKPOINT_STORE_H
 
@@ -67,8 +70,8 @@ MUST_USE int store_drop_source(struct store *store, uint64_t source_hash, struct
 MUST_USE int store_get(struct store *store, uint64_t source_hash, struct slice key, struct buf *ret,
                        struct err *err);
 
-/* Of many keys at once: `on_value` is called for each in turn, with SLICE_NONE where there is none;
- * the value lives for the call. On an error it may have been called for some. */
+/* Any thread. Of many keys at once: `on_value` is called for each in turn, with SLICE_NONE where
+ * there is none; the value lives for the call. On an error it may have been called for some. */
 MUST_USE int store_get_many(struct store *store, uint64_t source_hash, const struct slice *keys,
                             uint32_t count,
                             void (*on_value)(void *context, uint32_t number, struct slice value),

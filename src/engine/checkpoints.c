@@ -8,8 +8,10 @@
 #include "engine/internal.h"
 #include "kafka/client.h"
 
+#define REBALANCE_LOOK_NS   (20 * NS_PER_MS)
 #define COMMIT_AGAIN_NS     (200 * NS_PER_MS)
-#define FLUSH_LOOK_NS       (20 * NS_PER_MS) /* dead letters are looked for this often */
+#define STUCK_AGAIN_NS      (100 * NS_PER_MS) /* a block for which there was no room */
+#define FLUSH_LOOK_NS       (20 * NS_PER_MS)  /* dead letters are looked for this often */
 #define FLUSH_WAIT_MS       5
 #define WAIT_NS             NS_PER_MS /* of checkpoints_make between two looks */
 #define RETAIN_TIMEOUT_MS   2000
@@ -43,6 +45,7 @@ void checkpoints_close(struct engine *engine)
     marks_free(engine);
     free(checkpoints->marks);
     free(checkpoints->positions);
+    share_block_free(checkpoints->stuck);
     store_close(checkpoints->store);
     state_dir_close(checkpoints->dir);
 }
@@ -61,6 +64,8 @@ static void next_plan(struct engine *engine)
 
     checkpoints->due_ns = MAX(checkpoints->begun_ns + plan->every_ms * NS_PER_MS,
                               clock_monotonic_ns() + plan->min_pause_ms * NS_PER_MS);
+    if (checkpoints->is_urgent)
+        checkpoints->due_ns = 0;
     stage_set(engine, CHECKPOINT_IDLE);
 }
 
@@ -73,6 +78,8 @@ static void failed(struct engine *engine, int error, const char *text)
     gauge_set(&checkpoints->stats.failures_in_row, ++checkpoints->failures);
     log_error("checkpoint failed (%u in a row): %s", checkpoints->failures, text);
     checkpoints->last_error = error;
+    err_set(&checkpoints->last_err, error, "%s", text);
+    savepoint_failed(&checkpoints->savepoint, text, checkpoints->stage > CHECKPOINT_CAPTURING);
     if (checkpoints->is_marked && engine->fleet.features)
         feature_topic_join(engine->fleet.features);
     checkpoints->is_marked = false;
@@ -87,12 +94,37 @@ static void failed(struct engine *engine, int error, const char *text)
     next_plan(engine);
 }
 
-/* What the shards had captured is lost: the next one is of all keys, in an empty store. */
-static void store_begin_anew(struct engine *engine)
+/* The store holds what belongs to no capture that is under way. */
+static void capture_over(struct engine *engine)
+{
+    atomic_store(&engine->fleet.captures_over, engine->checkpoints.number);
+}
+
+/* Whether nobody's state is in the store alone; then that stays so, until all has been captured. */
+static bool store_is_spare(struct engine *engine)
+{
+    int use = STORE_SPARE;
+
+    return atomic_compare_exchange_strong(&engine->fleet.store_use, &use, STORE_EMPTIED) ||
+           use == STORE_EMPTIED;
+}
+
+/* What the shards had captured is lost, for that reason: the next one is of all keys, in an empty
+ * store. */
+static void store_begin_anew(struct engine *engine, int error, const char *text)
 {
     struct checkpoints *checkpoints = &engine->checkpoints;
+    char all[sizeof(((struct err *)NULL)->text)];
     struct err err;
 
+    if (!store_is_spare(engine)) {
+        snprintf(all, sizeof(all),
+                 "the work store failed, and holds state for which there is no memory: the next "
+                 "start goes on from the last checkpoint: %s",
+                 text);
+        engine_fail(engine, error, all);
+        return;
+    }
     checkpoints->all_next = true;
     if (store_reset(checkpoints->store, &err))
         log_error("%s", err.text);
@@ -133,26 +165,31 @@ static void retain(struct engine *engine)
     buf_free(&ids);
 }
 
-/* It is in force: its rows go to the file. */
+/* False: the process is to end. In force the checkpoint is all the same, and a start appends them.
+ */
+static bool rows_publish(struct engine *engine)
+{
+    struct err err;
+    int error;
+
+    do {
+        error = file_writer_publish(&engine->file, engine->checkpoints.epoch, &err);
+    } while (error == -EAGAIN);
+    if (error)
+        engine_fail(engine, error, err.text);
+    FAILPOINT("publish_done");
+    return !error;
+}
+
+/* It is in force: its rows go to the file, and it may be fallen back to. */
 static void publish(struct engine *engine)
 {
     struct checkpoint *checkpoint;
     struct err err;
-    int error;
 
-    if (!engine->fleet.file)
+    if (engine->fleet.file && !rows_publish(engine))
         return;
-    do {
-        error = file_writer_publish(&engine->file, engine->checkpoints.epoch, &err);
-    } while (error == -EAGAIN);
-    if (error) {
-        /* In force it is all the same: a start would append them. */
-        engine_fail(engine, error, err.text);
-        return;
-    }
-    FAILPOINT("publish_done");
-    error = checkpoint_open(engine->checkpoints.dir, engine->checkpoints.id, &checkpoint, &err);
-    if (error) {
+    if (checkpoint_open(engine->checkpoints.dir, engine->checkpoints.id, &checkpoint, &err)) {
         log_warn("%s", err.text);
         return;
     }
@@ -178,7 +215,9 @@ static void accepted(struct engine *engine)
                      position->offset);
     }
     snprintf(checkpoints->last_id, sizeof(checkpoints->last_id), "%s", checkpoints->id);
+    checkpoints->last_entries = checkpoints->entries;
     checkpoints->failures = 0;
+    savepoint_done(&checkpoints->savepoint, checkpoints->id);
     counter_add(&stats->done, 1);
     gauge_set(&stats->failures_in_row, 0);
     gauge_set(&stats->accepted_ns, now_ns);
@@ -245,6 +284,12 @@ static void commit_turn(struct engine *engine, int64_t now_ns)
     const char *text;
     char all[sizeof(((struct err *)NULL)->text)];
 
+    if (!checkpoints->is_sent && !consumer_may_commit(engine->consumer)) {
+        checkpoints->commit_due_ns = now_ns + REBALANCE_LOOK_NS;
+        if (now_ns >= checkpoints->deadline_ns)
+            failed(engine, -ETIMEDOUT, "the consumer group was being rebalanced all the time");
+        return;
+    }
     if (is_transactional(engine)) {
         transaction_commit(engine);
         return;
@@ -302,6 +347,14 @@ static void flush_turn(struct engine *engine, int64_t now_ns)
 }
 
 /* --- freezing --- */
+
+/* All that shards hold has been captured since the store was emptied: keys may be evicted again. */
+static void store_rely(struct engine *engine)
+{
+    int use = STORE_EMPTIED;
+
+    atomic_compare_exchange_strong(&engine->fleet.store_use, &use, STORE_SPARE);
+}
 
 static void manifest_fill_partitions(struct engine *engine, struct manifest *manifest)
 {
@@ -375,6 +428,8 @@ static void manifest_fill(struct engine *engine, struct manifest *manifest)
                             partition_count(engine, i), buf_slice(&schema));
     }
     buf_free(&schema);
+    if (engine->checkpoints.savepoint.is_begun)
+        manifest_set_savepoint(manifest, engine->checkpoints.savepoint.name);
     manifest_fill_partitions(engine, manifest);
     manifest_fill_times(engine, manifest);
 }
@@ -415,8 +470,10 @@ static void freeze(struct engine *engine)
     if (error) {
         failed(engine, error, err.text);
         if (store_is_broken(checkpoints->store))
-            store_begin_anew(engine);
+            store_begin_anew(engine, error, err.text);
     } else {
+        if (!checkpoints->all_next)
+            store_rely(engine);
         memcpy(checkpoints->id, manifest.id, sizeof(checkpoints->id));
         checkpoints->entries = manifest.entries_written;
         checkpoints->frozen_ns = clock_monotonic_ns();
@@ -425,27 +482,76 @@ static void freeze(struct engine *engine)
         stage_set(engine, CHECKPOINT_FLUSHING);
     }
     manifest_done(&manifest);
+    capture_over(engine);
 }
 
 /* --- capturing --- */
 
-static void blocks_take(struct engine *engine)
+static bool is_stuck(const struct checkpoints *checkpoints)
+{
+    return checkpoints->stuck && clock_monotonic_ns() < checkpoints->stuck_due_ns;
+}
+
+/* A block could not be written: it waits for room on the disk if no other copy of what the store
+ * holds can be had, else it is lost, and all that came before it with it. */
+static void block_failed(struct engine *engine, uint32_t shard, struct share_block *block)
 {
     struct checkpoints *checkpoints = &engine->checkpoints;
-    struct share_block *block;
 
+    if (store_is_spare(engine)) {
+        share_block_free(block);
+        shard_stored(engine->fleet.shards[shard]);
+        return;
+    }
+    if (checkpoints->store_error != -ENOSPC)
+        engine_fail(engine, checkpoints->store_error, checkpoints->store_err.text);
+    else if (!checkpoints->stuck_due_ns)
+        log_warn("%s", checkpoints->store_err.text);
+    checkpoints->store_error = 0;
+    checkpoints->stuck = block;
+    checkpoints->stuck_shard = shard;
+    checkpoints->stuck_due_ns = clock_monotonic_ns() + STUCK_AGAIN_NS;
+}
+
+/* False: nothing more can be written for now. */
+static bool block_store(struct engine *engine, uint32_t shard, struct share_block *block)
+{
+    struct checkpoints *checkpoints = &engine->checkpoints;
+    const char *source = engine->plan->sources[block->source].name;
+
+    if (!checkpoints->store_error)
+        checkpoints->store_error = store_write(checkpoints->store, store_source_hash(source),
+                                               buf_slice(&block->entries), &checkpoints->store_err);
+    if (checkpoints->store_error) {
+        block_failed(engine, shard, block);
+        return !checkpoints->stuck;
+    }
+    checkpoints->stuck_due_ns = 0;
+    checkpoints->bytes += block->entries.len;
+    share_block_free(block);
+    shard_stored(engine->fleet.shards[shard]);
+    return true;
+}
+
+bool checkpoints_store(struct engine *engine)
+{
+    struct checkpoints *checkpoints = &engine->checkpoints;
+    struct share_block *block = checkpoints->stuck;
+
+    if (!checkpoints->store)
+        return true;
+    if (engine->failure || is_stuck(checkpoints))
+        return false;
+    checkpoints->stuck = NULL;
+    if (block && !block_store(engine, checkpoints->stuck_shard, block))
+        return false;
     for (uint32_t i = 0; i < engine->shards_started; i++) {
         while ((block = shard_captured(engine->fleet.shards[i]))) {
-            const char *source = engine->plan->sources[block->source].name;
-
-            if (checkpoints->stage == CHECKPOINT_CAPTURING && !checkpoints->store_error)
-                checkpoints->store_error = store_write(
-                    checkpoints->store, store_source_hash(source), buf_slice(&block->entries),
-                    &checkpoints->store_err);
-            checkpoints->bytes += block->entries.len;
-            share_block_free(block);
+            if (!block_store(engine, i, block))
+                return false;
         }
     }
+    return true;
 }
 
 void checkpoints_take(struct engine *engine, uint32_t shard, struct mark *mark)
@@ -461,13 +567,16 @@ void checkpoints_take(struct engine *engine, uint32_t shard, struct mark *mark)
     checkpoints->marks_count++;
 }
 
+/* What has come of it is no checkpoint, but not wrong either. */
 static void capture_abort(struct engine *engine, int error, const char *text)
 {
     command_send_all(engine, &(struct command){.kind = COMMAND_ABORT});
     shards_settle(engine);
     failed(engine, error, text);
-    blocks_take(engine);
-    store_begin_anew(engine);
+    checkpoints_store(engine);
+    if (engine->checkpoints.is_all) /* some shards have not even begun */
+        store_begin_anew(engine, error, text);
+    capture_over(engine);
 }
 
 static bool shards_full(const struct engine *engine)
@@ -479,16 +588,25 @@ static bool shards_full(const struct engine *engine)
     return false;
 }
 
+/* Blocks could not be written. */
+static void capture_lost(struct engine *engine)
+{
+    struct checkpoints *checkpoints = &engine->checkpoints;
+    int error = checkpoints->store_error;
+
+    checkpoints->store_error = 0;
+    failed(engine, error, checkpoints->store_err.text);
+    store_begin_anew(engine, error, checkpoints->store_err.text);
+    capture_over(engine);
+}
+
 static void capture_turn(struct engine *engine, int64_t now_ns)
 {
     struct checkpoints *checkpoints = &engine->checkpoints;
 
-    blocks_take(engine);
-    if (checkpoints->marks_count == engine->shards_started) {
-        blocks_take(engine);
+    if (checkpoints->marks_count == engine->shards_started && checkpoints_store(engine)) {
         if (checkpoints->store_error) {
-            failed(engine, checkpoints->store_error, checkpoints->store_err.text);
-            store_begin_anew(engine);
+            capture_lost(engine);
         } else {
             FAILPOINT("captured");
             freeze(engine);
@@ -500,7 +618,9 @@ static void capture_turn(struct engine *engine, int64_t now_ns)
     if (now_ns >= checkpoints->deadline_ns && shards_full(engine))
         checkpoints->deadline_ns = now_ns + engine->plan->checkpoint.timeout_ms * NS_PER_MS;
     if (now_ns >= checkpoints->deadline_ns)
-        capture_abort(engine, -ETIMEDOUT, "the shards did not write their state in time");
+        capture_abort(engine, checkpoints->stuck ? -ENOSPC : -ETIMEDOUT,
+                      checkpoints->stuck ? checkpoints->store_err.text
+                                         : "the shards did not write their state in time");
 }
 
 static int images_drop(struct engine *engine, struct err *err)
@@ -534,16 +654,21 @@ static void begin(struct engine *engine, int64_t now_ns)
     checkpoints->begun_ns = now_ns;
     checkpoints->deadline_ns = now_ns + engine->plan->checkpoint.timeout_ms * NS_PER_MS;
     checkpoints->entries = checkpoints->bytes = 0;
-    checkpoints->store_error = 0;
+    checkpoints->is_urgent = false;
+    if (!gauge_get(&checkpoints->stats.first_ns))
+        gauge_set(&checkpoints->stats.first_ns, now_ns);
     error = images_drop(engine, &err);
     if (error) {
         failed(engine, error, err.text);
-        store_begin_anew(engine);
+        store_begin_anew(engine, error, err.text);
+        capture_over(engine);
         return;
     }
     checkpoints->epoch++;
     checkpoints->is_marked = true;
+    savepoint_begin(&checkpoints->savepoint);
     stage_set(engine, CHECKPOINT_CAPTURING);
+    checkpoints->is_all = checkpoints->all_next;
     command_send_all(engine, &(struct command){.kind = COMMAND_MARK,
                                                .number = checkpoints->number,
                                                .all = checkpoints->all_next});
@@ -554,9 +679,12 @@ void checkpoints_turn(struct engine *engine, int64_t now_ns)
 {
     struct checkpoints *checkpoints = &engine->checkpoints;
 
+    checkpoints_store(engine);
     switch (checkpoints->stage) {
     case CHECKPOINT_IDLE:
-        if (now_ns >= checkpoints->due_ns && has_partitions(engine))
+        if (checkpoints->store_error)
+            capture_lost(engine);
+        else if (now_ns >= checkpoints->due_ns && has_partitions(engine))
             begin(engine, now_ns);
         return;
     case CHECKPOINT_CAPTURING:
@@ -575,6 +703,8 @@ int64_t checkpoints_due_ns(const struct engine *engine)
 {
     const struct checkpoints *checkpoints = &engine->checkpoints;
 
+    if (checkpoints->stuck)
+        return checkpoints->stuck_due_ns;
     switch (checkpoints->stage) {
     case CHECKPOINT_IDLE:
         return has_partitions(engine) ? checkpoints->due_ns : INT64_MAX;
@@ -630,6 +760,10 @@ int checkpoints_make(struct engine *engine, int64_t timeout_ns)
 
 void checkpoints_urge(struct engine *engine)
 {
-    if (engine->checkpoints.store)
-        engine->checkpoints.due_ns = 0;
+    struct checkpoints *checkpoints = &engine->checkpoints;
+
+    if (!checkpoints->store)
+        return;
+    checkpoints->due_ns = 0;
+    checkpoints->is_urgent = checkpoints->stage != CHECKPOINT_IDLE;
 }

@@ -9,13 +9,19 @@
  * there, the store is frozen into checkpoints/<id>
  *
  * A failure at any step leaves the checkpoint before it in force, and is tried again with the next
- * one; after `tolerable_failures` in a row the process ends. Belongs to the control thread. */
+ * one; after `tolerable_failures` in a row the process ends.
+ *
+ * Shards that are short of memory write state between two captures, too; it is stored as it comes.
+ * Once state is in the store alone, the store can't be emptied any more: what would need that ends
+ * the process, and a block for which the disk has no room waits until it has. Belongs to the
+ * control thread. */
 #ifndef FRESHET_ENGINE_CHECKPOINTS_H
 #define FRESHET_ENGINE_CHECKPOINTS_H
 
 #include "base/hdr.h"
 #include "checkpoint/state_dir.h"
 #include "checkpoint/store.h"
+#include "engine/savepoint.h"
 #include "metrics/counter.h"
 #include "shard/shard.h"
 
@@ -34,6 +40,7 @@ struct checkpoint_stats {
     struct counter failed;
     struct counter entries;   /* written */
     struct counter bytes;     /* of them */
+    struct gauge first_ns;    /* monotonic: when the first one began; 0: none yet */
     struct gauge accepted_ns; /* monotonic: when the last one was committed; 0: none yet */
     struct gauge last_bytes;  /* of entries, of the last one */
     struct gauge last_ns;     /* how long the last one took */
@@ -57,10 +64,16 @@ struct checkpoints {
     uint64_t bytes;
     int store_error; /* of a block that could not be written, and */
     struct err store_err;
-    int last_error;             /* of the last one that failed */
+    struct share_block *stuck; /* that one, if it is tried again; nothing behind it is written */
+    uint32_t stuck_shard;
+    int64_t stuck_due_ns;
+    int last_error; /* of the last one that failed, and */
+    struct err last_err;
+    bool is_all;                /* the one under way is of all keys */
     bool all_next;              /* the next one is of all keys: the store was begun anew */
     char id[64];                /* of the frozen one */
     char last_id[64];           /* of the one in force, or "" */
+    uint64_t last_entries;      /* that it wrote */
     struct position *positions; /* what is committed */
     size_t position_count;
     bool is_marked; /* the rows so far belong to an epoch that is not in force */
@@ -71,12 +84,17 @@ struct checkpoints {
     int64_t commit_due_ns; /* when a refused commit is tried again */
     int64_t deadline_ns;
     int64_t due_ns; /* when the next one begins */
+    bool is_urgent; /* it begins when the one under way is over */
     uint32_t failures;
+    struct savepoint savepoint;
     struct checkpoint_stats stats;
 };
 
 MUST_USE int checkpoints_open(struct engine *engine, struct err *err);
 void checkpoints_close(struct engine *engine);
+
+/* What the shards have handed over goes to the store. False: some of it waits. */
+bool checkpoints_store(struct engine *engine);
 
 /* A shard has captured. Takes the mark. */
 void checkpoints_take(struct engine *engine, uint32_t shard, struct mark *mark);

@@ -439,6 +439,11 @@ enum engine_phase engine_phase(const struct engine *engine)
     return (enum engine_phase)atomic_load(&((struct engine *)engine)->phase);
 }
 
+const struct checkpoints *engine_checkpoints(const struct engine *engine)
+{
+    return &engine->checkpoints;
+}
+
 int64_t engine_end_offset(struct engine *engine, uint32_t source, int32_t partition)
 {
     return consumer_end_offset(engine->consumer, source, partition);

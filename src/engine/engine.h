@@ -53,6 +53,9 @@ struct loop *engine_loop(struct engine *engine);
 const struct fleet *engine_fleet(const struct engine *engine);
 enum engine_phase engine_phase(const struct engine *engine);
 
+/* Control thread: how checkpoints are getting on (engine/checkpoints.h). */
+const struct checkpoints *engine_checkpoints(const struct engine *engine);
+
 /* Control thread: the last known end of a partition, or -1. */
 int64_t engine_end_offset(struct engine *engine, uint32_t source, int32_t partition);
 

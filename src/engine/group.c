@@ -43,7 +43,6 @@ static void assign_one(struct engine *engine, struct assignment *assignment,
         .mute_offset = origin->mute_offset,
         .from = origin->from,
         .restore = origin->restore,
-        .needs_commit = !was_read,
     };
 
     assignment->intake = shard_intake(engine->fleet.shards[shard]);
@@ -95,11 +94,36 @@ static void shuffled_restore(struct engine *engine, const struct recovery *recov
     }
 }
 
+/* Whether the shard may own keys of a partition of which the group has no offset. */
+static bool owns_unread(const struct engine *engine, uint32_t shard, const struct assignment *list,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_aligned = engine->plan->sources[list[i].source].aligned;
+
+        if (list[i].committed_offset < 0 &&
+            (!is_aligned ||
+             shard_of_partition(list[i].partition, engine->fleet.shard_count) == shard))
+            return true;
+    }
+    return false;
+}
+
+/* A process before this one, which has committed nothing, may still be writing to Redis. */
+static void commits_await(struct engine *engine, const struct assignment *list, size_t count)
+{
+    for (uint32_t i = 0; i < engine->fleet.shard_count; i++) {
+        if (owns_unread(engine, i, list, count))
+            command_send(engine, i, &(struct command){.kind = COMMAND_AWAIT});
+    }
+}
+
 static void hand_over(struct engine *engine, const struct recovery *recovery,
                       struct assignment *list, size_t count)
 {
     int64_t begun_ns = clock_monotonic_ns();
 
+    commits_await(engine, list, count);
     shuffled_restore(engine, recovery, list, count);
     for (size_t i = 0; i < count; i++)
         assign_one(engine, &list[i], &recovery->origins[i]);
@@ -142,12 +166,35 @@ void group_assigned(void *context, struct assignment *list, size_t count)
     checkpoints_urge(engine);
 }
 
+/* Makes their last checkpoint, behind whose mark nothing of them happens any more: the next owner
+ * does that again. */
+static void take_leave(struct engine *engine, const struct assignment *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t shard = shard_of_partition(list[i].partition, engine->fleet.shard_count);
+
+        command_send(engine, shard,
+                     &(struct command){.kind = COMMAND_LEAVE,
+                                       .source = list[i].source,
+                                       .partition = list[i].partition});
+    }
+    int error = checkpoints_make(engine, LAST_NS);
+
+    if (!error || engine->failure)
+        return;
+    /* Their rows since the checkpoint before would come into force with the next one. */
+    if (engine->fleet.file || engine->fleet.features)
+        engine_fail(engine, error,
+                    "partitions are to go to another process, and their last checkpoint could not "
+                    "be made");
+    else
+        log_warn("partitions go without a last checkpoint: they are read from the one before");
+}
+
 static void let_go(struct engine *engine, const struct assignment *partition)
 {
-    const struct plan_source *source = &engine->plan->sources[partition->source];
     struct progress *progress = &engine->fleet.progress[partition->source][partition->partition];
     uint32_t shard = shard_of_partition(partition->partition, engine->fleet.shard_count);
-    struct err err;
 
     atomic_store(&progress->position, -1);
     atomic_store(&progress->committed, -1);
@@ -157,6 +204,14 @@ static void let_go(struct engine *engine, const struct assignment *partition)
                      &(struct command){.kind = COMMAND_REVOKE,
                                        .source = partition->source,
                                        .partition = partition->partition});
+}
+
+/* When no shard reads of it any more, and none writes. */
+static void forget(struct engine *engine, const struct assignment *partition)
+{
+    const struct plan_source *source = &engine->plan->sources[partition->source];
+    struct err err;
+
     if (source->aligned && engine->checkpoints.store &&
         store_drop_group(engine->checkpoints.store, store_source_hash(source->name),
                          (uint32_t)partition->partition, &err))
@@ -174,11 +229,15 @@ void group_revoked(void *context, const struct assignment *list, size_t count, b
         engine_fail(engine, -EPERM,
                     "this process was out of its consumer group for longer than the session "
                     "timeout: another one may own its partitions, and it cannot commit any more");
-    else if (!is_done && checkpoints_make(engine, LAST_NS) && !engine->failure)
-        log_warn("partitions go without a last checkpoint: they are read from the one before");
+    else if (!is_done)
+        take_leave(engine, list, count);
     for (size_t i = 0; i < count; i++)
         let_go(engine, &list[i]);
     shards_settle(engine);
+    if (!checkpoints_store(engine) && !engine->failure)
+        engine_fail(engine, -ENOSPC, "there is no room on the disk for the state that goes");
+    for (size_t i = 0; i < count; i++)
+        forget(engine, &list[i]);
     if (!is_done && !engine->failure) {
         log_info("%zu partitions were revoked", count);
         check_shuffled(engine);

@@ -14,8 +14,8 @@
 
 /* A checkpoint that is restored from. */
 struct named {
-    char id[CHECKPOINT_ID_SIZE];   /* as committed */
-    struct checkpoint *checkpoint; /* that one, or, it being corrupt, an earlier one */
+    char id[SAVEPOINT_NAME_MAX + 1]; /* as committed; or as a person named it */
+    struct checkpoint *checkpoint;   /* that one, or, it being corrupt, an earlier one */
     bool is_earlier;
     struct restore restore;
 };
@@ -65,7 +65,8 @@ static int maps_make(struct recovery *recovery, struct named *named, struct err 
 }
 
 /* The checkpoint, verified in full; if it is corrupt the newest earlier one that is not. */
-static int named_open(struct recovery *recovery, struct named *named, struct err *err)
+static int named_open(struct recovery *recovery, struct named *named, bool may_fall_back,
+                      struct err *err)
 {
     struct state_dir *dir = recovery->engine->checkpoints.dir;
     struct catalog_owner owner = {.pipeline = recovery->engine->plan->pipeline,
@@ -75,7 +76,7 @@ static int named_open(struct recovery *recovery, struct named *named, struct err
 
     if (!error)
         error = checkpoint_verify(named->checkpoint, err);
-    if (error != -EBADMSG)
+    if (error != -EBADMSG || !may_fall_back)
         return error;
     log_warn("%s; looking for an earlier one", err->text);
     checkpoint_close(named->checkpoint);
@@ -88,8 +89,8 @@ static int named_open(struct recovery *recovery, struct named *named, struct err
     return 0;
 }
 
-static int named_find(struct recovery *recovery, const char *id, struct named **ret,
-                      struct err *err)
+static int named_find(struct recovery *recovery, const char *id, bool may_fall_back,
+                      struct named **ret, struct err *err)
 {
     struct named *named;
     int error;
@@ -102,7 +103,7 @@ static int named_find(struct recovery *recovery, const char *id, struct named **
     }
     named = &recovery->names[recovery->name_count++];
     snprintf(named->id, sizeof(named->id), "%s", id);
-    error = named_open(recovery, named, err);
+    error = named_open(recovery, named, may_fall_back, err);
     if (!error)
         error = maps_make(recovery, named, err);
     *ret = named;
@@ -197,7 +198,7 @@ static int origin_committed(struct recovery *recovery, const struct assignment *
                       "the group's offset %lld names no checkpoint: it was set by hand or by "
                       "another program",
                       (long long)assignment->committed_offset);
-    error = named_find(recovery, assignment->checkpoint, &named, err);
+    error = named_find(recovery, assignment->checkpoint, true, &named, err);
     if (error) {
         struct err found = *err;
 
@@ -223,7 +224,8 @@ static int origin_new(struct recovery *recovery, const struct assignment *assign
             checkpoint_manifest(recovery->names[i].checkpoint),
             source_of(recovery, assignment)->name, NULL);
 
-        if (!saved || (uint32_t)assignment->partition < saved->partition_count)
+        if (!saved || strcmp(saved->topic, source_of(recovery, assignment)->topic) != 0 ||
+            (uint32_t)assignment->partition < saved->partition_count)
             continue;
         /* It was added since, and nobody has missed anything of it. */
         *origin = origin_empty(assignment->begin_offset);
@@ -296,13 +298,14 @@ static int named_wanted(struct recovery *recovery, const char *id, struct named 
                         struct err *err)
 {
     char newest[CHECKPOINT_ID_SIZE];
+    bool is_chosen = *id; /* by a person, who wants that one and no other */
     int error = 0;
 
-    if (!*id) {
+    if (!is_chosen) {
         error = newest_find(recovery, newest, err);
         id = newest;
     }
-    return error ? error : named_find(recovery, id, ret, err);
+    return error ? error : named_find(recovery, id, !is_chosen, ret, err);
 }
 
 static int resolve_one(struct recovery *recovery, const struct assignment *assignment,
@@ -404,28 +407,63 @@ static int store_begin(struct recovery *recovery, size_t count, struct err *err)
     return error;
 }
 
+static bool is_own(const struct recovery *recovery, const struct named *named)
+{
+    return strcmp(checkpoint_manifest(named->checkpoint)->instance,
+                  consumer_instance_id(recovery->engine->consumer)) == 0;
+}
+
+/* The newest of this process' checkpoints that knows the output file, or NULL: partitions that were
+ * away name an older one, and those that have come from another process one that knows another
+ * file. */
+static struct checkpoint *output_of(const struct recovery *recovery)
+{
+    const char *path = recovery->engine->plan->file_output;
+    struct checkpoint *newest = NULL;
+
+    for (size_t i = 0; recovery->engine->fleet.file && i < recovery->name_count; i++) {
+        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
+        const struct manifest *manifest = checkpoint_manifest(checkpoint);
+
+        if (!is_own(recovery, &recovery->names[i]) || !manifest->output.present ||
+            strcmp(manifest->output.path, path) != 0)
+            continue;
+        if (!newest || strcmp(manifest->id, checkpoint_manifest(newest)->id) > 0)
+            newest = checkpoint;
+    }
+    return newest;
+}
+
 static int output_begin(struct recovery *recovery, struct err *err)
 {
-    struct engine *engine = recovery->engine;
+    struct checkpoint *checkpoint = output_of(recovery);
+    struct err warning;
+    int error;
 
-    for (size_t i = 0; engine->fleet.file && i < recovery->name_count; i++) {
-        const struct checkpoint *checkpoint = recovery->names[i].checkpoint;
-        const struct manifest_output *output = &checkpoint_manifest(checkpoint)->output;
-        struct err warning;
-        int error;
+    if (!checkpoint)
+        return 0;
+    const struct manifest_output *output = &checkpoint_manifest(checkpoint)->output;
 
-        if (!output->present || strcmp(output->path, engine->plan->file_output) != 0)
-            continue;
-        error = file_writer_recover(&engine->file, output->length_before,
-                                    checkpoint_rows(checkpoint), output->rows_bytes,
-                                    checkpoint_published(checkpoint), &warning, err);
-        if (!error && *warning.text)
-            log_warn("%s", warning.text);
-        if (!error && !checkpoint_published(checkpoint))
-            error = checkpoint_mark_published(recovery->names[i].checkpoint, err);
-        return error;
+    error = file_writer_recover(&recovery->engine->file, output->length_before,
+                                checkpoint_rows(checkpoint), output->rows_bytes,
+                                checkpoint_published(checkpoint), &warning, err);
+    if (!error && *warning.text)
+        log_warn("%s", warning.text);
+    return error;
+}
+
+/* What is gone on from was in force, whatever the process before this one still got to do. */
+static int names_publish(struct recovery *recovery, struct err *err)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < recovery->name_count; i++) {
+        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
+
+        if (is_own(recovery, &recovery->names[i]) && !checkpoint_published(checkpoint))
+            error = checkpoint_mark_published(checkpoint, err);
     }
-    return 0;
+    return error;
 }
 
 int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
@@ -444,7 +482,11 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
     int error = store_begin(recovery, count, err);
     FAILPOINT("store_recovered");
     if (!error)
+        atomic_store(&recovery->engine->fleet.store, checkpoints->store);
+    if (!error)
         error = output_begin(recovery, err);
+    if (!error)
+        error = names_publish(recovery, err);
     FAILPOINT("output_recovered");
     return error;
 }

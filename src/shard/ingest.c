@@ -29,13 +29,16 @@ void ingest_fetch(struct shard *shard)
         counter_add(&shard->stats.fetches, 1);
 }
 
+/* The partition, if it is this shard's to read. */
 static struct partition *partition_of(const struct shard *shard, const struct fetched *fetched)
 {
     uint32_t source = fetched->source;
     uint32_t number = (uint32_t)fetched->record.partition;
+    struct partition *partition = number < shard->fleet->clocks[source].partition_count
+                                      ? shard->partitions[source][number]
+                                      : NULL;
 
-    return number < shard->fleet->clocks[source].partition_count ? shard->partitions[source][number]
-                                                                 : NULL;
+    return partition && !partition->is_leaving ? partition : NULL;
 }
 
 static struct progress *progress_of(const struct shard *shard, const struct partition *partition)
@@ -293,7 +296,7 @@ static bool record_decode(struct shard *shard, const struct fetched *fetched)
             run->count++;
         }
         partition_saw(shard, partition, event->time_ms);
-        partition->silent_since_ns = shard->now_ns;
+        partition->silent_since_ns = reading_ns(shard);
         counter_add(&stats->events, 1);
     }
     counter_add(&stats->records, 1);
@@ -365,6 +368,23 @@ static bool run_apply(struct shard *shard)
     return true;
 }
 
+/* The run's last record, by which the next process knows where it is. What lies behind the end of a
+ * bounded run is the next one's. */
+static void last_set(struct shard *shard)
+{
+    const struct run *run = &shard->run;
+
+    for (size_t at = run->end; at > run->begin; at--) {
+        const struct record *last = &shard->batch.fetched[at - 1].record;
+
+        if (last->offset >= run->partition->end_offset)
+            continue;
+        run->partition->last_offset = last->offset;
+        run->partition->last_hash = record_hash(last);
+        return;
+    }
+}
+
 /* True when the run is done. */
 static bool run_continue(struct shard *shard)
 {
@@ -374,8 +394,7 @@ static bool run_continue(struct shard *shard)
         return false;
     const struct record *last = &shard->batch.fetched[run->end - 1].record;
     position_set(shard, run->partition, last->offset + 1);
-    run->partition->last_offset = last->offset;
-    run->partition->last_hash = record_hash(last);
+    last_set(shard);
     atomic_store_explicit(&progress_of(shard, run->partition)->record_ms, last->timestamp_ms,
                           memory_order_relaxed);
     if (!partition_tell(shard, run->partition, &run->told))

@@ -19,6 +19,7 @@
 /* Where a keyspace's rows go. */
 struct outlet {
     struct shard *shard;
+    uint32_t source;
     int32_t partition; /* PLAN_NONE: shuffled */
     uint32_t group;    /* the keyspace's name for the Redis sink: never used again */
 };
@@ -32,17 +33,19 @@ struct partition {
     int64_t newest_ms;         /* of its events, or WATERMARK_NONE */
     int64_t watermark_ms;
     int64_t clock_ms;
-    int64_t position;        /* offset of the next record */
-    int64_t end_offset;      /* bounded: where reading ends; else INT64_MAX */
-    int64_t replay_offset;   /* rows for Redis are held back below it */
-    int64_t silent_since_ns; /* when its last event was decoded, or it was assigned */
-    int64_t last_offset;     /* of the last record that was applied, or -1 */
-    uint64_t last_hash;      /* of that record */
-    bool must_verify;        /* restored: the first record is to be that one, or a later one */
-    int64_t mute_offset;     /* rows from below it are in the feature topic already */
-    bool at_end;             /* nothing more to read for now */
-    bool has_ended;          /* bounded: nothing more to read at all */
+    int64_t position;      /* offset of the next record */
+    int64_t end_offset;    /* bounded: where reading ends; else INT64_MAX */
+    int64_t replay_offset; /* rows for Redis are held back below it */
+    int64_t
+        silent_since_ns; /* by reading_ns: when its last event was decoded, or it was assigned */
+    int64_t last_offset; /* of the last record that was applied, or -1 */
+    uint64_t last_hash;  /* of that record */
+    bool must_verify;    /* restored: the first record is to be that one, or a later one */
+    int64_t mute_offset; /* rows from below it are in the feature topic already */
+    bool at_end;         /* nothing more to read for now */
+    bool has_ended;      /* bounded: nothing more to read at all */
     bool is_idle;
+    bool is_leaving; /* nothing of it happens any more */
 };
 
 /* The keyspace of a shuffled source on this shard, and what is known of the source's partitions. */
@@ -98,6 +101,18 @@ struct share {
     struct mark *mark;   /* or NULL: not taken yet */
     struct buf **images; /* entries, by source */
     struct spsc blocks;  /* to the control thread */
+    uint64_t blocks_sent;
+};
+
+/* What the shard may use, and the hand that looks for keys to evict: memory.c. */
+struct memory {
+    size_t part; /* of state.memory */
+    size_t low;
+    size_t high;
+    uint32_t hand; /* the keyspace at which it is */
+    bool is_evicting;
+    bool is_waiting; /* for the control thread to store blocks */
+    bool is_short;   /* nothing more is taken until keys have gone */
 };
 
 enum shard_phase {
@@ -142,8 +157,10 @@ struct shard {
     struct batch batch;
     struct run run;
     struct share share;
-    struct redis_uring *redis_io; /* or NULL */
-    struct redis_sink *redis;     /* of redis_io */
+    struct memory memory;
+    _Atomic uint64_t blocks_stored; /* the control thread's */
+    struct redis_uring *redis_io;   /* or NULL */
+    struct redis_sink *redis;       /* of redis_io */
     struct log_limit redis_log;
     struct file_lane *file;        /* or NULL */
     struct feature_lane *features; /* or NULL */
@@ -159,9 +176,12 @@ struct shard {
     bool must_fire;            /* windows are due */
     bool is_held;              /* rows for Redis are held back */
     bool is_muted;             /* rows for the feature topic are dropped */
+    bool has_failed;           /* state could not be read: nothing goes on */
+    uint32_t leaving;          /* partitions that are to go */
     bool is_frozen;            /* it was, and nothing has been committed since */
     uint64_t commit_needed;    /* rows for Redis are held back until this commit is accepted */
     int64_t now_ns;            /* monotonic, of this turn */
+    int64_t short_ns;          /* time in which it did not read for want of memory */
     int64_t now_ms;            /* real time, of this turn */
     int64_t started_ns;
     int64_t clocks_due_ns; /* when idle partitions are looked at next */
@@ -176,6 +196,12 @@ static inline struct mailbox *outbox_to(const struct shard *shard, uint32_t to)
 static inline struct mailbox *inbox_from(const struct shard *shard, uint32_t from)
 {
     return &shard->fleet->mailboxes[from * shard->fleet->shard_count + shard->number];
+}
+
+/* A clock that stands still while the shard does not read for want of memory. */
+static inline int64_t reading_ns(const struct shard *shard)
+{
+    return shard->now_ns - shard->short_ns;
 }
 
 /* Calls `body` for each keyspace of the shard. */
@@ -227,6 +253,9 @@ bool share_turn(struct shard *shard);
 /* When the next turn is due, or INT64_MAX. */
 int64_t share_deadline_ns(const struct shard *shard);
 
+/* Hands over what was captured. False: no room. */
+bool share_hand_over(struct shard *shard, uint32_t source, struct buf *entries);
+
 /* Whether what stands behind this barrier is from after a mark that has not been taken. */
 bool share_is_behind(const struct shard *shard, uint64_t barrier);
 
@@ -262,6 +291,7 @@ bool late_send(struct shard *shard, uint32_t source, const struct record *record
 void partitions_init(struct shard *shard);
 void partitions_done(struct shard *shard);
 void partition_assign(struct shard *shard, const struct command *command);
+void partition_leave(struct shard *shard, const struct command *command);
 void partition_revoke(struct shard *shard, const struct command *command);
 
 /* An event of the partition was decoded: its watermark follows. */
@@ -286,6 +316,23 @@ bool partitions_replaying(const struct shard *shard);
 
 /* True while rows are in the feature topic already. */
 bool partitions_muted(const struct shard *shard);
+
+/* memory.c */
+void memory_init(struct shard *shard);
+
+/* Evicts keys if the shard uses more than its part. True if there is more to do at once. */
+bool memory_turn(struct shard *shard);
+void memory_relieve(struct shard *shard);
+
+/* Nothing is to be taken or fired until keys have gone. */
+bool memory_is_short(const struct shard *shard);
+
+/* When the next turn is due, or INT64_MAX. */
+int64_t memory_deadline_ns(const struct shard *shard);
+
+/* keyspace_output.fetch, of a source. */
+bool memory_fetch(struct shard *shard, uint32_t source, const struct slice *keys, uint32_t count,
+                  bool (*take)(void *loading, uint32_t number, struct slice value), void *loading);
 
 /* restore.c: report what goes wrong */
 void restore_partition(struct shard *shard, struct partition *partition,

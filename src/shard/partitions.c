@@ -32,6 +32,15 @@ static void on_release(void *context, void **slot)
     redis_sink_release_of(outlet->shard->redis, slot, outlet->group);
 }
 
+static bool on_fetch(void *context, const struct slice *keys, uint32_t count,
+                     bool (*take)(void *loading, uint32_t number, struct slice value),
+                     void *loading)
+{
+    const struct outlet *outlet = context;
+
+    return memory_fetch(outlet->shard, outlet->source, keys, count, take, loading);
+}
+
 static bool on_late(void *context, uint32_t source, const struct event *event, bool by_watermark)
 {
     const struct outlet *outlet = context;
@@ -47,7 +56,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, partition, ++shard->groups};
+    *outlet = (struct outlet){shard, source, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
@@ -56,6 +65,9 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
                                  .release = on_release,
                                  .late = on_late,
                                  .duplicates = &shard->stats.sources[source].duplicates,
+                                 .fetch = on_fetch,
+                                 .evicted = &shard->stats.sources[source].evicted,
+                                 .loaded = &shard->stats.sources[source].loaded,
                                  .context = outlet});
     free(stats);
     return keyspace;
@@ -227,7 +239,7 @@ void partition_assign(struct shard *shard, const struct command *command)
         .replay_offset = command->replay_offset,
         .mute_offset = command->mute_offset,
         .last_offset = -1,
-        .silent_since_ns = shard->now_ns,
+        .silent_since_ns = reading_ns(shard),
         .has_ended = command->start_offset >= command->end_offset,
     };
     ingest_void(shard, command->source, command->partition);
@@ -237,12 +249,20 @@ void partition_assign(struct shard *shard, const struct command *command)
     shard->partitions[command->source][command->partition] = partition;
     if (command->from)
         partition_restore(shard, partition, command);
-    if (command->needs_commit)
-        commit_await(shard);
     shard->is_held |= is_replaying(partition);
     shard->is_muted |= is_muted(partition);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
+}
+
+void partition_leave(struct shard *shard, const struct command *command)
+{
+    struct partition *partition = shard->partitions[command->source][command->partition];
+
+    if (!partition || partition->is_leaving)
+        return;
+    partition->is_leaving = true;
+    shard->leaving++;
 }
 
 void partition_revoke(struct shard *shard, const struct command *command)
@@ -256,6 +276,7 @@ void partition_revoke(struct shard *shard, const struct command *command)
     if (shard->run.partition == *place)
         shard->run.partition = NULL;
     ingest_void(shard, command->source, command->partition);
+    shard->leaving -= (*place)->is_leaving;
     uint32_t group = (*place)->outlet.group;
 
     partition_free(*place);
@@ -347,8 +368,8 @@ static bool partition_tick(struct shard *shard, struct partition *partition)
     uint32_t told = 0;
 
     if (shard->is_full)
-        partition->silent_since_ns = shard->now_ns;
-    silence_ns = shard->now_ns - partition->silent_since_ns;
+        partition->silent_since_ns = reading_ns(shard);
+    silence_ns = reading_ns(shard) - partition->silent_since_ns;
     partition->is_idle = !shard->fleet->bounded && partition->at_end &&
                          silence_ns >= source->idle_after_ms * NS_PER_MS;
     publish(shard, partition);
@@ -371,9 +392,11 @@ bool partitions_tick(struct shard *shard)
 
         next_ns = MIN(next_ns, MAX(idle_after_ns / 8, TICK_MIN_NS));
         for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            struct partition *partition = shard->partitions[i][j];
+
             /* A run under way speaks for its partition when it is done. */
-            if (shard->partitions[i][j] && shard->partitions[i][j] != shard->run.partition)
-                all_told = partition_tick(shard, shard->partitions[i][j]) && all_told;
+            if (partition && !partition->is_leaving && partition != shard->run.partition)
+                all_told = partition_tick(shard, partition) && all_told;
         }
     }
     shard->clocks_due_ns = all_told ? shard->now_ns + next_ns : shard->now_ns;

@@ -40,6 +40,8 @@ static int on_entry(void *context, struct slice key, struct slice value)
     uint32_t group;
     char kind;
 
+    if (!loading->restore->is_changed)
+        memory_relieve(loading->shard);
     if (entry_key_read(key, &group, &kind, &rest))
         return -EBADMSG;
     if (kind == REDIS_SAVE_KIND)

@@ -6,8 +6,10 @@
 
 #define RING_CAPACITY         4096 /* commands: a partition each, at the most */
 #define FIRE_BUDGET           1024 /* keys whose windows fire in a turn */
+#define FIRE_BUDGET_SHORT     128  /* while memory is short, since cold ones are loaded for it */
 #define SAMPLE_NS             (500 * NS_PER_MS)
 #define FULL_WAIT_NS          NS_PER_MS /* while a sink is full: somebody else has to make room */
+#define FAILED_WAIT_NS        (100 * NS_PER_MS) /* for the end */
 #define WATCHES_MAX           4
 #define REDIS_LOG_INTERVAL_NS (5 * NS_PER_S)
 
@@ -20,8 +22,14 @@ static void commands_take(struct shard *shard)
         case COMMAND_RESTORE:
             restore_shuffled(shard, command);
             break;
+        case COMMAND_AWAIT:
+            commit_await(shard);
+            break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
+            break;
+        case COMMAND_LEAVE:
+            partition_leave(shard, command);
             break;
         case COMMAND_REVOKE:
             partition_revoke(shard, command);
@@ -70,6 +78,11 @@ void report_mark(struct shard *shard, struct mark *mark)
     report_push(shard, &(struct report){.kind = REPORT_CAPTURED, .mark = mark});
 }
 
+static uint32_t fire_budget(const struct shard *shard)
+{
+    return shard->memory.is_evicting ? FIRE_BUDGET_SHORT : FIRE_BUDGET;
+}
+
 /* Fires what is due. True if more is. */
 static bool keyspaces_fire(struct shard *shard)
 {
@@ -81,9 +94,9 @@ static bool keyspaces_fire(struct shard *shard)
         return false;
     FOR_EACH_KEYSPACE(shard, keyspace, source)
     {
-        if (shard->is_full)
+        if (shard->is_full || memory_is_short(shard))
             return true;
-        more = keyspace_fire(keyspace, FIRE_BUDGET) || more;
+        more = keyspace_fire(keyspace, fire_budget(shard)) || more;
     }
     shard->must_fire = more;
     return more;
@@ -98,9 +111,9 @@ static bool keyspaces_finish(struct shard *shard)
 
     FOR_EACH_KEYSPACE(shard, keyspace, source)
     {
-        if (shard->is_full)
+        if (shard->is_full || memory_is_short(shard))
             return true;
-        more = keyspace_finish(keyspace, FIRE_BUDGET) || more;
+        more = keyspace_finish(keyspace, fire_budget(shard)) || more;
     }
     return more;
 }
@@ -133,6 +146,7 @@ static void sinks_turn(struct shard *shard)
     if (shard->redis) {
         shard->is_held = is_behind(shard, shard->is_held, partitions_replaying);
         gauge_set(&shard->stats.replaying, shard->is_held);
+        gauge_set(&shard->stats.awaiting_commit, !commit_has_come(shard));
         redis_sink_hold(shard->redis, shard->is_held || !commit_has_come(shard));
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
@@ -221,6 +235,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
                                                                      : PHASE_FLUSHING;
         return true;
     case PHASE_FINISHING:
+        if (shard->leaving > 0)
+            return false;
         if (!keyspaces_finish(shard))
             shard->phase = PHASE_FLUSHING;
         return true;
@@ -246,6 +262,7 @@ static void sample(struct shard *shard)
     shard->sampled_ns = shard->now_ns;
     for (uint32_t i = 0; i < shard->plan->source_count; i++) {
         gauge_set(&shard->stats.sources[i].keys, 0);
+        gauge_set(&shard->stats.sources[i].cold_keys, 0);
         gauge_set(&shard->stats.sources[i].state_bytes, 0);
     }
     for (uint32_t i = 0; i < shard->plan->view_count; i++)
@@ -255,6 +272,7 @@ static void sample(struct shard *shard)
         const struct plan_source *plan = &shard->plan->sources[source];
 
         gauge_add(&shard->stats.sources[source].keys, (int64_t)keyspace_keys(keyspace));
+        gauge_add(&shard->stats.sources[source].cold_keys, (int64_t)keyspace_cold_keys(keyspace));
         gauge_add(&shard->stats.sources[source].state_bytes, (int64_t)keyspace_bytes(keyspace));
         for (uint32_t i = 0; i < plan->view_count; i++)
             gauge_add(&shard->stats.view_bytes[plan->views[i]],
@@ -273,11 +291,11 @@ static int64_t wait_ns(const struct shard *shard, bool work_left)
     int64_t until_ns = shard->phase == PHASE_READING ? shard->clocks_due_ns
                                                      : shard->now_ns + SAMPLE_NS;
 
-    if (shard->is_full)
+    if (shard->is_full || memory_is_short(shard))
         return FULL_WAIT_NS;
     if (work_left || shard->plan->engine.busy_poll)
         return 0;
-    until_ns = MIN(until_ns, share_deadline_ns(shard));
+    until_ns = MIN(until_ns, MIN(share_deadline_ns(shard), memory_deadline_ns(shard)));
     if (shard->redis)
         until_ns = MIN(until_ns, redis_sink_deadline(shard->redis));
     if (shard->file)
@@ -307,8 +325,10 @@ static void turn_begin(struct shard *shard)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    if (shard->is_full)
+    if (shard->is_full || memory_is_short(shard))
         counter_add(&shard->stats.backpressure_ns, (uint64_t)(now_ns - shard->now_ns));
+    if (memory_is_short(shard))
+        shard->short_ns += now_ns - shard->now_ns;
     frozen_look(shard, now_ns);
     shard->now_ns = now_ns;
     shard->now_ms = clock_realtime_ms();
@@ -318,25 +338,42 @@ static void turn_begin(struct shard *shard)
     counter_add(&shard->stats.turns, 1);
 }
 
+/* Whether events are to wait. A shard that is short of memory goes on with what is before the mark
+ * of a checkpoint: a run at the most, and mail. */
+static bool is_shut(const struct shard *shard)
+{
+    return shard->is_full || (memory_is_short(shard) && shard->share.stage != SHARE_ALIGNING);
+}
+
+static bool events_take(struct shard *shard)
+{
+    bool left;
+
+    if (is_shut(shard))
+        return true; /* what waits is not looked at, and nobody tells of it again */
+    left = ingest_mail(shard);
+    if (!shard->drain_wanted && shard->phase == PHASE_READING)
+        ingest_fetch(shard);
+    bool fetched = shard->batch.count > 0;
+
+    return ((ingest_run(shard) || fetched) && !ingest_is_held(shard)) || left;
+}
+
 int shard_turn(struct shard *shard)
 {
     bool left;
 
     turn_begin(shard);
     commands_take(shard);
-    left = shard->is_full; /* what waits is not looked at, and nobody tells of it again */
-    if (!shard->is_full) {
-        left = ingest_mail(shard);
-        if (!shard->drain_wanted && shard->phase == PHASE_READING)
-            ingest_fetch(shard);
-        bool fetched = shard->batch.count > 0;
-        left = (ingest_run(shard) || fetched || left) && !ingest_is_held(shard);
-    }
+    if (UNLIKELY(shard->has_failed))
+        return MIN(loop_run(shard->loop, FAILED_WAIT_NS), 0);
+    left = events_take(shard);
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
     left = keyspaces_fire(shard) || left;
     left = phase_advance(shard, left) || left;
     left = share_turn(shard) || left;
+    left = memory_turn(shard) || left;
     mail_flush(shard);
     sinks_turn(shard);
     shard->is_full = sinks_full(shard);
@@ -431,6 +468,7 @@ int shard_open(struct shard *shard, struct err *err)
           shard->decoders && shard->run.fields);
     for (uint32_t i = 0; i < plan->source_count; i++)
         shard->decoders[i] = decoder_create(&plan->sources[i]);
+    memory_init(shard);
     partitions_init(shard);
     shard->started_ns = shard->now_ns = clock_monotonic_ns();
     return edges_open(shard, err);

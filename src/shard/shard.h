@@ -7,8 +7,8 @@
  *   reap completions ◀──────────────── submit and wait, or spin ◀───────────────┘
  *
  * Shards share nothing but: the immutable plan, mailboxes and command rings (SPSC), clocks (relaxed
- * atomics), the process's side output. While a sink is full a shard reads neither mail nor records.
- */
+ * atomics), the process's side output. While a sink is full a shard reads neither mail nor records;
+ * nor while it waits for memory. The work store, which is the control thread's, they read. */
 #ifndef FRESHET_SHARD_SHARD_H
 #define FRESHET_SHARD_SHARD_H
 
@@ -33,6 +33,14 @@ struct progress {
     _Atomic int64_t committed; /* the group's offset, or -1; the control thread's */
 };
 
+/* Whether somebody relies on what the work store holds. The control thread may empty it while
+ * nobody does; shards may evict keys while it has not. */
+enum store_use {
+    STORE_SPARE,
+    STORE_NEEDED,  /* some keys' state is there alone, or has been */
+    STORE_EMPTIED, /* until all keys have been captured again */
+};
+
 /* What all shards of a process have in common. */
 struct fleet {
     const struct plan *plan;
@@ -46,6 +54,9 @@ struct fleet {
     struct feature_topic *features;    /* or NULL */
     _Atomic uint64_t commits_begun;    /* offsets of checkpoints, sent to the group's coordinator */
     _Atomic uint64_t commits_accepted; /* up to this one */
+    struct store *_Atomic store;       /* where evicted keys are read; NULL: there is none */
+    _Atomic int store_use;             /* enum store_use */
+    _Atomic uint64_t captures_over;    /* up to this checkpoint: frozen or given up */
     int64_t frozen_ns; /* a process whose shard has not turned for so long may have a successor */
     bool bounded;
     void (*wake_control)(void *context); /* any thread */
@@ -63,7 +74,10 @@ struct restore {
 /* From the control thread to a shard. */
 enum command_kind {
     COMMAND_RESTORE,  /* load the shard's key groups of a shuffled source */
+    COMMAND_AWAIT,    /* no rows go to Redis before an offset was committed */
     COMMAND_ASSIGN,   /* read this partition */
+    COMMAND_LEAVE,    /* read no more of it and let its time stand still, until it is dropped: what
+                       * follows the mark of its last checkpoint is the next owner's */
     COMMAND_REVOKE,   /* drop it and its state */
     COMMAND_COMPLETE, /* bounded run: all partitions have been assigned */
     COMMAND_MARK,     /* take part in a checkpoint; answered by REPORT_CAPTURED */
@@ -82,9 +96,8 @@ struct command {
     int64_t mute_offset;                   /* below it, rows are in the feature topic already */
     const struct manifest_partition *from; /* ASSIGN: as it was, or NULL: it begins empty */
     const struct restore *restore;         /* ASSIGN, RESTORE: the state, or NULL */
-    bool needs_commit; /* ASSIGN: no rows go to Redis before an offset was committed */
-    uint64_t number;   /* MARK: of the checkpoint; grows */
-    bool all;          /* MARK: of all keys, not only those that changed since the last one */
+    uint64_t number;                       /* MARK: of the checkpoint; grows */
+    bool all; /* MARK: of all keys, not only those that changed since the last one */
 };
 
 /* And back. */
@@ -154,6 +167,9 @@ bool shard_report(struct shard *shard, struct report *ret);
 /* Control thread: the next block of entries, to be freed, or NULL. All of a checkpoint are there
  * when its REPORT_CAPTURED is. */
 struct share_block *shard_captured(struct shard *shard);
+
+/* Control thread: a block is in the store. */
+void shard_stored(struct shard *shard);
 
 /* Any thread: wakes the shard's loop. */
 void shard_wake(struct shard *shard);

@@ -73,6 +73,11 @@ struct share_block *shard_captured(struct shard *shard)
     return spsc_pop(&shard->share.blocks);
 }
 
+void shard_stored(struct shard *shard)
+{
+    atomic_fetch_add_explicit(&shard->blocks_stored, 1, memory_order_release);
+}
+
 void share_block_free(struct share_block *block)
 {
     block_free(block);
@@ -102,7 +107,6 @@ void share_abort(struct shard *shard)
         FOR_EACH_KEYSPACE(shard, keyspace, source)
         {
             keyspace_capture_abort(keyspace);
-            buf_reset(keyspace_captured(keyspace));
         }
     }
     for (uint32_t i = 0; i < shard->plan->source_count; i++)
@@ -272,8 +276,14 @@ static bool hand_over(struct shard *shard, uint32_t source, struct buf *entries,
     *block = (struct share_block){.source = source, .entries = *entries};
     *entries = (struct buf){0};
     CHECK(spsc_push(&share->blocks, block));
+    share->blocks_sent++;
     shard->fleet->wake_control(shard->fleet->context);
     return true;
+}
+
+bool share_hand_over(struct shard *shard, uint32_t source, struct buf *entries)
+{
+    return hand_over(shard, source, entries, true);
 }
 
 /* True when the keyspace has been captured and handed over. */

@@ -57,14 +57,6 @@ static const char *keep(struct plan_memory *memory, struct buf *text)
     return kept;
 }
 
-static const char *json_of(struct plan_memory *memory, const char *name)
-{
-    struct buf text = {0};
-
-    text_json_string(&text, slice_of(name));
-    return keep(memory, &text);
-}
-
 static void path_append(struct buf *out, const struct plan_path *path)
 {
     for (uint32_t i = 0; i < path->count; i++) {
@@ -196,7 +188,7 @@ static void view_of(const struct plan_view *from, int number, struct plan_memory
                     struct layout_view *ret)
 {
     *ret = (struct layout_view){
-        .name = json_of(memory, from->name),
+        .name = from->name,
         .paneset = (uint32_t)from->paneset,
         .window = from->window,
         .size_ms = from->size_ms,
@@ -209,7 +201,7 @@ static void view_of(const struct plan_view *from, int number, struct plan_memory
         const struct plan_feature *feature = &from->features[i];
 
         ret->features[i] = (struct layout_feature){
-            .name = json_of(memory, feature->name),
+            .name = feature->name,
             .computes = computes_of(feature, memory),
             .cell = feature->cell,
         };
@@ -249,7 +241,8 @@ void layout_of_plan(const struct plan *plan, uint32_t number, struct plan_memory
  *   paneset slides SLIDE OFFSET GAP PANES SPLIT LEVELS FILTER
  *   cell IDENTITY                                                 of the paneset before it
  *   view PANESET sliding SIZE on_close NAME
- *   feature CELL COMPUTES NAME                                    of the view before it */
+ *   feature CELL COMPUTES NAME                                    of the view before it
+ *   end */
 
 static void paneset_write(const struct layout_paneset *paneset, struct buf *out)
 {
@@ -285,4 +278,5 @@ void layout_write(const struct layout *layout, bool with_names, struct buf *out)
         paneset_write(&layout->panesets[i], out);
     for (uint32_t i = 0; i < layout->view_count; i++)
         view_write(&layout->views[i], with_names, out);
+    buf_printf(out, "end\n");
 }

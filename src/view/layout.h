@@ -36,13 +36,13 @@ struct layout_paneset {
 };
 
 struct layout_feature {
-    const char *name;     /* as JSON */
+    const char *name;
     const char *computes; /* from the cell */
     uint32_t cell;
 };
 
 struct layout_view {
-    const char *name; /* as JSON */
+    const char *name;
     uint32_t paneset;
     enum window_kind window;
     int64_t size_ms; /* 0: no slides */

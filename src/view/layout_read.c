@@ -253,6 +253,8 @@ static int read_all(struct lines *lines, struct layout *ret)
         if (read_view(lines, ret, &ret->views[ret->view_count++]))
             return -EBADMSG;
     }
+    if (ret->view_count == 0 || next_line(lines) || !slice_equal(lines->line, SLICE_LITERAL("end")))
+        return -EBADMSG;
     return lines->left.len > 0 ? -EBADMSG : 0;
 }
 

@@ -6,8 +6,6 @@
 
 struct schema_map {
     struct plan_memory *memory;
-    const struct plan *plan;
-    const struct plan_source *source;
     struct layout saved;
     struct layout now;
     bool is_same;
@@ -121,14 +119,6 @@ static bool is_same_source(const struct schema_map *map)
 
 /* ---- what becomes of each feature */
 
-static const char *unquoted(struct plan_memory *memory, const char *json)
-{
-    size_t len = strlen(json);
-    bool is_quoted = len >= 2 && json[0] == '"' && json[len - 1] == '"';
-
-    return is_quoted ? plan_text(memory, (struct slice){json + 1, len - 2}) : json;
-}
-
 static const struct layout_paneset *paneset_from(const struct schema_map *map, uint32_t to)
 {
     for (uint32_t i = 0; i < map->saved.paneset_count; i++) {
@@ -182,55 +172,59 @@ static void name_before(const struct schema_map *map, const struct layout_view *
 
     if (!saved || (strcmp(view->name, now->name) == 0 && strcmp(saved->name, feature->name) == 0))
         return;
-    ret->before = plan_printf(map->memory, "%s.%s", unquoted(map->memory, view->name),
-                              unquoted(map->memory, saved->name));
+    ret->before = plan_printf(map->memory, "%s.%s", view->name, saved->name);
+}
+
+/* Whether the layout has a feature of that name in a view of that name. */
+static bool has_name(const struct layout *layout, const char *view, const char *feature)
+{
+    for (uint32_t i = 0; i < layout->view_count; i++) {
+        for (uint32_t j = 0; j < layout->views[i].feature_count; j++) {
+            if (strcmp(layout->views[i].name, view) == 0 &&
+                strcmp(layout->views[i].features[j].name, feature) == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 static void tell_feature(const struct schema_map *map, uint32_t view, uint32_t number,
                          struct schema_feature *ret)
 {
     const struct layout_view *now = &map->now.views[view];
-    const struct plan_view *plan = &map->plan->views[map->source->views[view]];
+    const struct layout_feature *feature = &now->features[number];
     const struct layout_paneset *paneset = paneset_from(map, now->paneset);
     const struct layout_view *saved = view_from(&map->saved, (int)view);
+    bool was_there = has_name(&map->saved, now->name, feature->name);
 
     *ret = (struct schema_feature){
-        .fate = SCHEMA_EMPTY, .view = plan->name, .feature = plan->features[number].name};
+        .fate = SCHEMA_EMPTY, .view = now->name, .feature = feature->name};
     if (!is_same_source(map)) {
         ret->reason = "entity, time or partitioning of its source differ";
     } else if (!paneset) {
-        ret->reason = "no view had its window and where";
-    } else if (!has_cell(paneset, now->features[number].cell)) {
-        ret->reason = "it was not there before";
+        ret->reason = was_there ? "its window or where differs" : "it is new";
+    } else if (!has_cell(paneset, feature->cell)) {
+        ret->reason = was_there ? "it is defined differently" : "it is new";
     } else if (!saved) {
         ret->fate = SCHEMA_PARTLY;
-        ret->reason = "its window is new: it begins with what the panes of other views hold";
+        ret->reason = "its window is new, over panes that are not";
     } else {
         ret->fate = SCHEMA_KEPT;
-        name_before(map, saved, now, &now->features[number], ret);
+        name_before(map, saved, now, feature, ret);
     }
 }
 
-/* Something of now has taken it over, or is told under its name. */
-static bool is_taken_over(const struct schema_map *map, const struct layout_view *view,
-                          const struct layout_feature *saved)
+/* It is told of under its name, or under one that computes the same. */
+static bool is_told(const struct schema_map *map, const struct layout_view *view,
+                    const struct layout_feature *saved)
 {
-    for (uint32_t i = 0; i < map->now.view_count; i++) {
-        const struct layout_view *now = &map->now.views[i];
+    const struct layout_view *now = view->to == PLAN_NONE ? NULL : &map->now.views[view->to];
 
-        if (map->saved.panesets[view->paneset].to != (int)now->paneset)
-            continue;
-        for (uint32_t j = 0; j < now->feature_count; j++) {
-            bool is_named = strcmp(view->name, now->name) == 0 &&
-                            strcmp(saved->name, now->features[j].name) == 0;
-
-            if (same_feature(map, view, saved, &now->features[j]) &&
-                (is_named ||
-                 (view->to == (int)i && feature_from(map, view, &now->features[j]) == saved)))
-                return true;
-        }
+    for (uint32_t i = 0; now && i < now->feature_count; i++) {
+        if (feature_from(map, view, &now->features[i]) == saved)
+            return true;
     }
-    return false;
+    return has_name(&map->now, view->name, saved->name);
 }
 
 static void tell_features(struct schema_map *map)
@@ -250,13 +244,12 @@ static void tell_features(struct schema_map *map)
         const struct layout_view *view = &map->saved.views[i];
 
         for (uint32_t j = 0; j < view->feature_count; j++) {
-            if (is_taken_over(map, view, &view->features[j]))
+            if (is_told(map, view, &view->features[j]))
                 continue;
             map->features[map->feature_count++] = (struct schema_feature){
                 .fate = SCHEMA_DROPPED,
-                .view = unquoted(map->memory, view->name),
-                .feature = unquoted(map->memory, view->features[j].name),
-                .reason = "nothing computes it any more",
+                .view = view->name,
+                .feature = view->features[j].name,
             };
         }
     }
@@ -270,7 +263,7 @@ int schema_map_create(const struct plan *plan, uint32_t source, struct slice sav
     struct plan_memory *memory = plan_memory_create();
     struct schema_map *map = plan_alloc(memory, sizeof(*map));
 
-    *map = (struct schema_map){.memory = memory, .plan = plan, .source = &plan->sources[source]};
+    *map = (struct schema_map){.memory = memory};
     int rc = layout_read(saved, memory, &map->saved, err);
 
     if (rc < 0) {

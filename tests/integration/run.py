@@ -70,6 +70,7 @@ def register_tests(options):
         import test_self  # noqa: F401
         return
     import test_batching  # noqa: F401
+    import test_checkpoint_commands  # noqa: F401
     import test_checkpoints  # noqa: F401
     import test_crashes
     import test_examples  # noqa: F401
@@ -78,6 +79,7 @@ def register_tests(options):
     import test_readme  # noqa: F401
     import test_input  # noqa: F401
     import test_live  # noqa: F401
+    import test_memory  # noqa: F401
     import test_observe  # noqa: F401
     import test_outages  # noqa: F401
     import test_random

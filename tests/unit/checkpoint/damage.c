@@ -67,19 +67,33 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The checkpoint is found damaged, and `file` named. */
-static void is_found_out(const char *file)
+typedef int verifier(struct checkpoint *checkpoint, struct err *err);
+
+static void is_found_out_by(verifier *verify, const char *file)
 {
     struct checkpoint *checkpoint;
     struct err err = {"(none)"};
     int error = checkpoint_open(dir, id, &checkpoint, &err);
 
     if (!error) {
-        error = checkpoint_verify(checkpoint, &err);
+        error = verify(checkpoint, &err);
         checkpoint_close(checkpoint);
     }
     if (error != -EBADMSG || !strstr(err.text, file) || !strstr(err.text, id))
         fail_msg("%s: %d, %s", file, error, err.text);
+}
+
+/* The checkpoint is found damaged, and `file` named. */
+static void is_found_out(const char *file)
+{
+    is_found_out_by(checkpoint_verify, file);
+}
+
+/* At a glance, too. */
+static void is_of_another_size(const char *file)
+{
+    is_found_out(file);
+    is_found_out_by(checkpoint_verify_sizes, file);
 }
 
 static const char *in_checkpoint(const char *file)
@@ -105,15 +119,15 @@ static void damage(const char *file)
     }
     for (int i = 0; i < 8; i++) {
         write_file(path, (struct slice){content.data, i == 0 ? 0 : random_below(content.len)});
-        is_found_out(file);
+        is_of_another_size(file);
     }
     buf_reset(&bad);
     buf_append_slice(&bad, buf_slice(&content));
     buf_append_char(&bad, 'x');
     write_file(path, buf_slice(&bad));
-    is_found_out(file);
+    is_of_another_size(file);
     unlink(path);
-    is_found_out(file);
+    is_of_another_size(file);
 
     write_file(path, buf_slice(&content));
     checkpoint_holds(dir, id, &oracle);

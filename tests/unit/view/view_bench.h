@@ -27,6 +27,9 @@ struct bench {
     uint64_t late_after_all;
     uint64_t late_by_watermark;
     struct counter duplicates;
+    struct store *store; /* of keys that are evicted: view_store.h */
+    struct counter evicted;
+    struct counter loaded;
     struct record record; /* of events of which only sessions can tell whether they are late */
     uint64_t slots_given;
     uint64_t slots_released;
@@ -127,12 +130,19 @@ static inline bool bench_late(void *context, uint32_t source, const struct event
     return true;
 }
 
-static inline void bench_init(struct bench *bench, const struct spec *spec)
+typedef bool (*bench_fetch)(void *context, const struct slice *keys, uint32_t count,
+                            bool (*take)(void *loading, uint32_t number, struct slice value),
+                            void *loading);
+
+/* `fetch`: of keys that are evicted, or NULL. */
+static inline void bench_init_with(struct bench *bench, const struct spec *spec, bench_fetch fetch,
+                                   struct store *store)
 {
     struct view_stats *stats[SPEC_VIEWS_MAX];
 
     memset(bench, 0, sizeof(*bench));
     bench->spec = spec;
+    bench->store = store;
     write_spec(&bench->text, spec);
     bench->plan = plan_of_text(buf_string(&bench->text));
     arena_init(&bench->arena);
@@ -145,7 +155,15 @@ static inline void bench_init(struct bench *bench, const struct spec *spec)
                                                                .release = bench_release,
                                                                .late = bench_late,
                                                                .duplicates = &bench->duplicates,
+                                                               .fetch = fetch,
+                                                               .evicted = &bench->evicted,
+                                                               .loaded = &bench->loaded,
                                                                .context = bench});
+}
+
+static inline void bench_init(struct bench *bench, const struct spec *spec)
+{
+    bench_init_with(bench, spec, NULL, NULL);
 }
 
 /* All memory is given back, and every slot of the sink. */

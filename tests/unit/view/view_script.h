@@ -114,14 +114,14 @@ static inline void write_idle_steps(size_t count)
     tell(clock_ms, clock_ms);
 }
 
-static inline void write_script(bool aligned, bool is_idle)
+static inline void write_script_of(const struct spec *spec, bool is_idle)
 {
     size_t count = random_below(SAMPLES_MAX);
-    int partitions = aligned || is_idle ? 1 : 1 + (int)random_below(PARTITIONS_MAX);
+    int partitions = spec->aligned || is_idle ? 1 : 1 + (int)random_below(PARTITIONS_MAX);
 
     script.count = 0;
     script.is_idle = is_idle;
-    random_spec(&script.spec, aligned);
+    script.spec = *spec;
     random_samples(script.samples, count, partitions);
     oracle_init(&script.oracle, &script.spec);
     if (is_idle)
@@ -129,6 +129,14 @@ static inline void write_script(bool aligned, bool is_idle)
     else
         write_steps(count, partitions);
     step_add(STEP_FIRE_ALL);
+}
+
+static inline void write_script(bool aligned, bool is_idle)
+{
+    struct spec spec;
+
+    random_spec(&spec, aligned);
+    write_script_of(&spec, is_idle);
 }
 
 static inline void script_done(void)
