@@ -23,6 +23,7 @@ struct consumer {
     int64_t session_timeout_ms;
     char instance_id[128];
     _Atomic bool is_joining; /* on_log's; as long as it says nothing, false */
+    bool is_closing;         /* there is nobody any more who takes partitions */
     bool has_answer;         /* to the last commit */
     enum commit_answer answer;
     char answer_text[256];
@@ -190,6 +191,20 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     return 0;
 }
 
+/* A member that was away for a while may just have been given partitions, or none, once more. Such
+ * an assignment has to be answered before the close: librdkafka 2.0 takes an answer that it gets
+ * while closing for none, and waits for ever. Unsubscribed, it brings no further one. */
+static void close_group(struct consumer *consumer)
+{
+    rd_kafka_message_t *message;
+
+    consumer->is_closing = true;
+    rd_kafka_unsubscribe(consumer->client);
+    while ((message = rd_kafka_consumer_poll(consumer->client, 0)))
+        rd_kafka_message_destroy(message);
+    rd_kafka_consumer_close(consumer->client);
+}
+
 void consumer_free(struct consumer *consumer)
 {
     if (!consumer)
@@ -199,7 +214,7 @@ void consumer_free(struct consumer *consumer)
     if (consumer->commits)
         rd_kafka_queue_destroy(consumer->commits);
     if (consumer->client) {
-        rd_kafka_consumer_close(consumer->client);
+        close_group(consumer);
         rd_kafka_destroy(consumer->client);
     }
     free(consumer->partition_counts);
@@ -374,11 +389,17 @@ static void partitions_revoke(struct consumer *consumer,
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *context)
 {
-    (void)client;
-    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        partitions_assign(context, partitions);
+    struct consumer *consumer = context;
+    bool is_assigned = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+
+    if (consumer->is_closing && is_assigned)
+        rd_kafka_incremental_assign(client, partitions);
+    else if (consumer->is_closing)
+        rd_kafka_incremental_unassign(client, partitions);
+    else if (is_assigned)
+        partitions_assign(consumer, partitions);
     else
-        partitions_revoke(context, partitions);
+        partitions_revoke(consumer, partitions);
 }
 
 void consumer_poll(struct consumer *consumer, int timeout_ms)

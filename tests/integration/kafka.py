@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -184,7 +185,7 @@ class Broker:
             except KafkaException:
                 return None
 
-        consumer = self._consumer("end-offsets")
+        consumer = self._consumer("end-offsets", **{"isolation.level": "read_uncommitted"})
         try:
             return wait_until(ask, 30, f"the end of topic {name} is known")
         finally:
@@ -251,24 +252,29 @@ class Broker:
             consumer.close()
         return read
 
-    def read_committed(self, topic):
+    def read_committed(self, topic, seconds=60):
         """What a reader of committed records sees of a whole topic: {partition: [Record]}. Offsets
-        have gaps where transactions ended or were aborted."""
-        read = {number: [] for number in range(self.partitions(topic))}
+        have gaps where transactions ended or were aborted. Waits for the end of one that is open,
+        for it hides what is behind it."""
+        ends = self.end_offsets(topic)
+        read = {number: [] for number in ends}
         properties = {"isolation.level": "read_committed", "enable.partition.eof": True}
         consumer = self._consumer("committed-reader", **properties)
-        left = set(read)
+        left = set(ends)
+        deadline = time.monotonic() + seconds
         try:
-            consumer.assign([TopicPartition(topic, number, 0) for number in read])
+            consumer.assign([TopicPartition(topic, number, 0) for number in ends])
             while left:
-                batch = consumer.consume(10_000, timeout=0.5)
-                for message in batch:
+                if time.monotonic() > deadline:
+                    raise Failure(f"{topic}: partitions {sorted(left)} cannot be read to the end")
+                for message in consumer.consume(10_000, timeout=0.5):
+                    number = message.partition()
                     if not message.error():
-                        read[message.partition()].append(_record_of(message))
-                    elif message.error().code() == KafkaError._PARTITION_EOF:
-                        left.discard(message.partition())
-                    else:
+                        read[number].append(_record_of(message))
+                    elif message.error().code() != KafkaError._PARTITION_EOF:
                         raise Failure(f"{topic}: {message.error()}")
+                    elif message.offset() >= ends[number]:
+                        left.discard(number)
         finally:
             consumer.close()
         return read

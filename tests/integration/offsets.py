@@ -107,7 +107,11 @@ def commit_as(broker, group, instance, topic, offsets):
     """Commits {partition: (offset, metadata)} in the place of the static member `instance`, which must
     not be running: what a person does with a tool."""
     library = _library()
-    member = {"group.instance.id": instance, "partition.assignment.strategy": "cooperative-sticky"}
+    member = {
+        "group.instance.id": instance,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "enable.auto.commit": "false",
+    }
     consumer = _consumer(library, broker.address, group, **member)
     topics = library.rd_kafka_topic_partition_list_new(1)
     wanted = library.rd_kafka_topic_partition_list_new(len(offsets))

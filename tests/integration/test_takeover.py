@@ -3,15 +3,17 @@ joins. Who has lost its place cannot commit, says so and ends with 1; results ar
 (DESIGN 8, 9). Files are one a process; together they have every row once.
 """
 
+import time
 from dataclasses import replace
 
 from engine import admin_address
-from harness import dump, load, require, test
-from process import wait_until
 from failpoints import ENGINE, kill_at
+from harness import dump, load, require, test
+from process import Failure, wait_until
 from story import Story, no_way_back, watched
 
 SESSION = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"}  # 6 s: the least
+SESSION_SECONDS = 6
 GONE_SECONDS = 40
 
 
@@ -48,6 +50,21 @@ def _judge_together(story, first, *others):
     story.judge(replace(first, rows=together), last_only=True)
 
 
+def _goes_on(story, job, engine):
+    """Who has taken the place reads more. Waking up, a zombie of the same instance may take it back
+    for a moment, before it learns that it is one: then both end, and the next start goes on. Returns
+    the engine that is left."""
+    story.send()
+    try:
+        story.read_all(job, engine)
+    except Failure:
+        engine.expect_exit(1, GONE_SECONDS)
+        require("fenced" in engine.said(), f"it does not say why:\n{engine.messages()}")
+        engine = story.lab.start(job)
+        story.read_all(job, engine)
+    return engine
+
+
 def _ends_as_zombie(engine):
     engine.expect_exit(1, GONE_SECONDS)
     said = engine.said()
@@ -69,17 +86,20 @@ def _at_work(story, job):
 def zombie_same_instance(lab):
     """Frozen; the same is started again and takes its place at once; then the first one thaws."""
     for partitioning in ("aligned", "shuffle"):
-        story = Story(lab, partitioning, topic_name=f"events-{partitioning}")
+        story = Story(lab, partitioning, parts=8, topic_name=f"events-{partitioning}")
         job = _job(story)
         with watched(job) as watch:
             first = _at_work(story, job)
             first.freeze()
-            second = lab.start(_again(job))
+            frozen = time.monotonic()
+            again = _again(job)
+            second = lab.start(again)
             story.send(2)
             story.read_all(job, second)
+            time.sleep(max(frozen + SESSION_SECONDS + 1 - time.monotonic(), 0))
             first.thaw()
             _ends_as_zombie(first)
-            second.expect_running()
+            second = _goes_on(story, again, second)
             require(second.terminate() == 0, f"no clean end:\n{second.messages()}")
             story.finish(job)
             no_way_back(watch)
@@ -100,6 +120,8 @@ def zombie_other_instance(lab):
         first.thaw()
         _ends_as_zombie(first)
         second.expect_running()
+        story.send()
+        story.read_all(job, second)
         require(second.terminate() == 0, f"no clean end:\n{second.messages()}")
         story.send_rest()
         lab.run_bounded(other)
@@ -109,9 +131,10 @@ def zombie_other_instance(lab):
 
 @test("takeover/killed")
 def killed(lab):
-    """The place of a process that was killed goes to another member."""
+    """The place of a process that was killed goes to another member. (Its open transaction hides what
+    comes behind it in a feature topic until it times out, so there is none here.)"""
     story = Story(lab)
-    job = _job(story, "one")
+    job = _job(story, "one", topic=False)
     other = _colleague(job, "two")
     with watched(job) as watch:
         first = _at_work(story, job)
@@ -133,10 +156,13 @@ def killed_before_publishing(lab):
     if not ENGINE.is_file():
         return
     story = Story(lab)
-    job = _job(story, "one")
+    job = _job(story, "one", topic=False)
     other = _colleague(job, "two")
+    story.send()
     first = lab.start(job, environment=kill_at("commit_accepted", 3), program=ENGINE)
-    story.send(3)
+    while first.child.poll() is None and story.sent < story.parts - 2:
+        time.sleep(0.3)
+        story.send()
     first.wait(GONE_SECONDS)
     second = lab.start(other)
     story.send()
