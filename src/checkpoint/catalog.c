@@ -133,21 +133,48 @@ static int open_verified(const char *path, struct checkpoint **ret, struct err *
     return error;
 }
 
+/* The newest that is older than `bound`, or is it, if `inclusive`; or NULL. */
+static const struct catalog_entry *entry_before(const struct catalog *catalog, const char *bound,
+                                                bool inclusive)
+{
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct catalog_entry *entry = &catalog->entries[i];
+        int order = strcmp(entry->id, bound);
+
+        if (*entry->id && (order < 0 || (inclusive && order == 0)))
+            return entry;
+    }
+    return NULL;
+}
+
+/* Whether it is known whose state it was made from. */
+static bool has_parent(const struct catalog_entry *entry)
+{
+    return !entry->error && *entry->manifest.parent &&
+           strcmp(entry->manifest.parent, entry->id) < 0;
+}
+
 int catalog_fallback(const struct state_dir *dir, const struct catalog_owner *owner,
                      const char *before, struct checkpoint **ret, struct err *err)
 {
+    const struct catalog_entry *entry;
     struct catalog catalog;
     struct buf wrong = {0};
     int error = catalog_list(dir, &catalog, err);
+    bool inclusive = true;
     bool is_found = false;
 
     if (error)
         return error;
-    for (size_t i = 0; i < catalog.count && !is_found; i++) {
-        const struct catalog_entry *entry = &catalog.entries[i];
+    for (const char *bound = before; !is_found;) {
         struct err why;
 
-        if (!is_owned_by(entry, owner) || strcmp(entry->id, before) >= 0)
+        entry = entry_before(&catalog, bound, inclusive);
+        if (!entry)
+            break;
+        inclusive = is_owned_by(entry, owner) && has_parent(entry);
+        bound = inclusive ? entry->manifest.parent : entry->id;
+        if (!is_owned_by(entry, owner) || !entry->is_published || strcmp(entry->id, before) >= 0)
             continue;
         if (open_verified(entry->path, ret, &why) == 0)
             is_found = true;

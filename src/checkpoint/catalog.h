@@ -31,8 +31,10 @@ struct catalog_owner {
 MUST_USE int catalog_list(const struct state_dir *dir, struct catalog *ret, struct err *err);
 void catalog_free(struct catalog *catalog);
 
-/* Opens the newest checkpoint of the owner that is older than `before` and verifies in full.
- * -ENOENT if there is none; the text says what was wrong with those that there are. */
+/* Opens the newest checkpoint of the owner that is older than `before`, was in force (published)
+ * and verifies in full. One that was never committed may have gone further than those that were,
+ * and the output then be of a later run; and nobody has waited for its dead letters. -ENOENT if
+ * there is none; the text says what was wrong with those that there are. */
 MUST_USE int catalog_fallback(const struct state_dir *dir, const struct catalog_owner *owner,
                               const char *before, struct checkpoint **ret, struct err *err);
 

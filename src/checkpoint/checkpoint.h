@@ -49,7 +49,8 @@ MUST_USE int checkpoint_read(struct checkpoint *checkpoint, uint64_t source_hash
 MUST_USE int checkpoint_read_all(struct checkpoint *checkpoint, uint64_t source_hash,
                                  checkpoint_on_entry *on_entry, void *context, struct err *err);
 
-/* Whether its pending rows have been appended to the output file, as checkpoint_mark_published
+/* Whether it was in force, and its pending rows have been appended to the output file if there is
+ * one, as checkpoint_mark_published
  * said. On disk when that returns 0. */
 bool checkpoint_published(const struct checkpoint *checkpoint);
 MUST_USE int checkpoint_mark_published(struct checkpoint *checkpoint, struct err *err);

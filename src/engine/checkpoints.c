@@ -8,6 +8,7 @@
 #include "engine/internal.h"
 #include "kafka/client.h"
 
+#define REBALANCE_LOOK_NS   (20 * NS_PER_MS)
 #define COMMIT_AGAIN_NS     (200 * NS_PER_MS)
 #define STUCK_AGAIN_NS      (100 * NS_PER_MS) /* a block for which there was no room */
 #define FLUSH_LOOK_NS       (20 * NS_PER_MS)  /* dead letters are looked for this often */
@@ -164,26 +165,31 @@ static void retain(struct engine *engine)
     buf_free(&ids);
 }
 
-/* It is in force: its rows go to the file. */
+/* False: the process is to end. In force the checkpoint is all the same, and a start appends them.
+ */
+static bool rows_publish(struct engine *engine)
+{
+    struct err err;
+    int error;
+
+    do {
+        error = file_writer_publish(&engine->file, engine->checkpoints.epoch, &err);
+    } while (error == -EAGAIN);
+    if (error)
+        engine_fail(engine, error, err.text);
+    FAILPOINT("publish_done");
+    return !error;
+}
+
+/* It is in force: its rows go to the file, and it may be fallen back to. */
 static void publish(struct engine *engine)
 {
     struct checkpoint *checkpoint;
     struct err err;
-    int error;
 
-    if (!engine->fleet.file)
+    if (engine->fleet.file && !rows_publish(engine))
         return;
-    do {
-        error = file_writer_publish(&engine->file, engine->checkpoints.epoch, &err);
-    } while (error == -EAGAIN);
-    if (error) {
-        /* In force it is all the same: a start would append them. */
-        engine_fail(engine, error, err.text);
-        return;
-    }
-    FAILPOINT("publish_done");
-    error = checkpoint_open(engine->checkpoints.dir, engine->checkpoints.id, &checkpoint, &err);
-    if (error) {
+    if (checkpoint_open(engine->checkpoints.dir, engine->checkpoints.id, &checkpoint, &err)) {
         log_warn("%s", err.text);
         return;
     }
@@ -278,6 +284,12 @@ static void commit_turn(struct engine *engine, int64_t now_ns)
     const char *text;
     char all[sizeof(((struct err *)NULL)->text)];
 
+    if (!checkpoints->is_sent && !consumer_may_commit(engine->consumer)) {
+        checkpoints->commit_due_ns = now_ns + REBALANCE_LOOK_NS;
+        if (now_ns >= checkpoints->deadline_ns)
+            failed(engine, -ETIMEDOUT, "the consumer group was being rebalanced all the time");
+        return;
+    }
     if (is_transactional(engine)) {
         transaction_commit(engine);
         return;

@@ -407,28 +407,63 @@ static int store_begin(struct recovery *recovery, size_t count, struct err *err)
     return error;
 }
 
+static bool is_own(const struct recovery *recovery, const struct named *named)
+{
+    return strcmp(checkpoint_manifest(named->checkpoint)->instance,
+                  consumer_instance_id(recovery->engine->consumer)) == 0;
+}
+
+/* The newest of this process' checkpoints that knows the output file, or NULL: partitions that were
+ * away name an older one, and those that have come from another process one that knows another
+ * file. */
+static struct checkpoint *output_of(const struct recovery *recovery)
+{
+    const char *path = recovery->engine->plan->file_output;
+    struct checkpoint *newest = NULL;
+
+    for (size_t i = 0; recovery->engine->fleet.file && i < recovery->name_count; i++) {
+        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
+        const struct manifest *manifest = checkpoint_manifest(checkpoint);
+
+        if (!is_own(recovery, &recovery->names[i]) || !manifest->output.present ||
+            strcmp(manifest->output.path, path) != 0)
+            continue;
+        if (!newest || strcmp(manifest->id, checkpoint_manifest(newest)->id) > 0)
+            newest = checkpoint;
+    }
+    return newest;
+}
+
 static int output_begin(struct recovery *recovery, struct err *err)
 {
-    struct engine *engine = recovery->engine;
+    struct checkpoint *checkpoint = output_of(recovery);
+    struct err warning;
+    int error;
 
-    for (size_t i = 0; engine->fleet.file && i < recovery->name_count; i++) {
-        const struct checkpoint *checkpoint = recovery->names[i].checkpoint;
-        const struct manifest_output *output = &checkpoint_manifest(checkpoint)->output;
-        struct err warning;
-        int error;
+    if (!checkpoint)
+        return 0;
+    const struct manifest_output *output = &checkpoint_manifest(checkpoint)->output;
 
-        if (!output->present || strcmp(output->path, engine->plan->file_output) != 0)
-            continue;
-        error = file_writer_recover(&engine->file, output->length_before,
-                                    checkpoint_rows(checkpoint), output->rows_bytes,
-                                    checkpoint_published(checkpoint), &warning, err);
-        if (!error && *warning.text)
-            log_warn("%s", warning.text);
-        if (!error && !checkpoint_published(checkpoint))
-            error = checkpoint_mark_published(recovery->names[i].checkpoint, err);
-        return error;
+    error = file_writer_recover(&recovery->engine->file, output->length_before,
+                                checkpoint_rows(checkpoint), output->rows_bytes,
+                                checkpoint_published(checkpoint), &warning, err);
+    if (!error && *warning.text)
+        log_warn("%s", warning.text);
+    return error;
+}
+
+/* What is gone on from was in force, whatever the process before this one still got to do. */
+static int names_publish(struct recovery *recovery, struct err *err)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < recovery->name_count; i++) {
+        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
+
+        if (is_own(recovery, &recovery->names[i]) && !checkpoint_published(checkpoint))
+            error = checkpoint_mark_published(checkpoint, err);
     }
-    return 0;
+    return error;
 }
 
 int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
@@ -450,6 +485,8 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
         atomic_store(&recovery->engine->fleet.store, checkpoints->store);
     if (!error)
         error = output_begin(recovery, err);
+    if (!error)
+        error = names_publish(recovery, err);
     FAILPOINT("output_recovered");
     return error;
 }

@@ -1,6 +1,7 @@
 #include "source/consumer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -20,8 +21,9 @@ struct consumer {
     rd_kafka_queue_t *commits; /* of answers to commits */
     int *partition_counts;     /* by source */
     int64_t session_timeout_ms;
-    char instance_id[64];
-    bool has_answer; /* to the last commit */
+    char instance_id[128];
+    _Atomic bool is_joining; /* on_log's; as long as it says nothing, false */
+    bool has_answer;         /* to the last commit */
     enum commit_answer answer;
     char answer_text[256];
 };
@@ -64,10 +66,24 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *con
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *context);
 
-/* Troubles come by on_error; the rest of librdkafka's log is its own business. */
+/* In these the member has the generation that the group has, as far as can be known here: it is at
+ * peace, or a rebalance waits for what on_rebalance does. */
+static bool is_joined(const char *state)
+{
+    return strncmp(state, "steady ", 7) == 0 || strncmp(state, "wait-assign-call ", 17) == 0 ||
+           strncmp(state, "wait-unassign-call ", 19) == 0;
+}
+
+/* Troubles come by on_error; of the rest of librdkafka's log only this is of use: whether the group
+ * is being joined is not to be learnt in another way. */
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-    (void)client, (void)level, (void)facility, (void)text;
+    struct consumer *consumer = rd_kafka_opaque(client);
+    const char *arrow = strcmp(facility, "CGRPJOINSTATE") == 0 ? strstr(text, " -> ") : NULL;
+
+    (void)level;
+    if (arrow)
+        atomic_store(&consumer->is_joining, !is_joined(arrow + 4));
 }
 
 static void configure(rd_kafka_conf_t *conf)
@@ -77,20 +93,30 @@ static void configure(rd_kafka_conf_t *conf)
     rd_kafka_conf_set_log_cb(conf, on_log);
 }
 
-static void session_timeout_look_up(struct consumer *consumer)
+/* What kafka.properties may have set. */
+static int settings_look_up(struct consumer *consumer, struct err *err)
 {
-    char value[32] = "";
-    size_t size = sizeof(value);
+    const rd_kafka_conf_t *conf = rd_kafka_conf(consumer->client);
+    char timeout_ms[32] = "";
+    size_t size = sizeof(timeout_ms);
 
-    CHECK(rd_kafka_conf_get(rd_kafka_conf(consumer->client), "session.timeout.ms", value, &size) ==
+    CHECK(rd_kafka_conf_get(conf, "session.timeout.ms", timeout_ms, &size) == RD_KAFKA_CONF_OK);
+    consumer->session_timeout_ms = strtoll(timeout_ms, NULL, 10);
+    size = 0;
+    CHECK(rd_kafka_conf_get(conf, "group.instance.id", NULL, &size) == RD_KAFKA_CONF_OK);
+    if (size > sizeof(consumer->instance_id))
+        return err_set(err, -EINVAL, "kafka property group.instance.id: longer than %zu bytes",
+                       sizeof(consumer->instance_id) - 1);
+    CHECK(rd_kafka_conf_get(conf, "group.instance.id", consumer->instance_id, &size) ==
           RD_KAFKA_CONF_OK);
-    consumer->session_timeout_ms = strtoll(value, NULL, 10);
+    return 0;
 }
 
 static int client_create(struct consumer *consumer, struct err *err)
 {
     const struct kafka_setting settings[] = {
         {"client.id", "freshet"},
+        {"debug", "cgrp"}, /* for on_log */
         {"group.id", consumer->plan->kafka.group},
         {"group.instance.id", consumer->instance_id},
         {"partition.assignment.strategy", "cooperative-sticky"},
@@ -121,8 +147,7 @@ static int client_create(struct consumer *consumer, struct err *err)
     rd_kafka_poll_set_consumer(consumer->client);
     consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
     consumer->commits = rd_kafka_queue_new(consumer->client);
-    session_timeout_look_up(consumer);
-    return 0;
+    return settings_look_up(consumer, err);
 }
 
 static int topics_look_up(struct consumer *consumer, struct err *err)
@@ -441,6 +466,11 @@ void consumer_commit(struct consumer *consumer, const struct position *list, siz
     if (answer)
         answer_set(consumer, answer);
     rd_kafka_topic_partition_list_destroy(offsets);
+}
+
+bool consumer_may_commit(const struct consumer *consumer)
+{
+    return !atomic_load(&((struct consumer *)consumer)->is_joining);
 }
 
 bool consumer_commit_answered(struct consumer *consumer, int timeout_ms,

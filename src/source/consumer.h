@@ -86,6 +86,10 @@ enum commit_answer {
 void consumer_commit(struct consumer *consumer, const struct position *list, size_t count,
                      const char *checkpoint);
 
+/* False while the group is being rebalanced: what is committed then comes behind the new
+ * generation, is refused, and costs the member its partitions. */
+bool consumer_may_commit(const struct consumer *consumer);
+
 /* True if the answer to consumer_commit has come; *ret_text says what was answered, and lives until
  * the next commit. Waits for at most `timeout_ms`. */
 bool consumer_commit_answered(struct consumer *consumer, int timeout_ms,

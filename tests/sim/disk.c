@@ -107,7 +107,9 @@ struct checkpoint *disk_freeze(struct manifest *manifest, uint64_t number,
     manifest_take(checkpoint, manifest);
     parts_take(checkpoint, number);
     store_copy(&checkpoint->entries, store);
-    qsort(checkpoint->entries.all, checkpoint->entries.count, sizeof(struct kept), compare_kept);
+    if (store->count > 0)
+        qsort(checkpoint->entries.all, checkpoint->entries.count, sizeof(struct kept),
+              compare_kept);
     check_keys(checkpoint);
     rows_add(&checkpoint->rows, rows->all, rows->count);
     checkpoint->length_before = disk.output.count;

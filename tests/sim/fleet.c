@@ -375,6 +375,8 @@ static void file_run(void)
 static void stage_set(enum stage stage)
 {
     control.stage = stage;
+    if (stage >= STAGE_DRAINING && sim.life == sim.scenario.lives - 1)
+        control.ends_ns = NEVER; /* it does already */
     sim.draining = stage == STAGE_DRAINING;
     control.stage_ns = sim.now_ns;
 }
@@ -431,7 +433,6 @@ static void stage_run(void)
     bool is_last = sim.life == sim.scenario.lives - 1;
 
     if (control.stage < STAGE_DRAINING && is_last && sim.now_ns >= control.ends_ns) {
-        control.ends_ns = NEVER;
         command_all(COMMAND_DRAIN);
         stage_set(STAGE_DRAINING);
     }
@@ -458,18 +459,18 @@ static bool is_due(uint32_t shard)
     return loop->woken || loop->due_ns <= sim.now_ns || redis_due_ns(shard) <= sim.now_ns;
 }
 
-/* The host was busy with something else, or asleep. */
+/* The host was busy with something else, or asleep. Nobody has lingered meanwhile. */
 static void pause(void)
 {
-    int64_t paused_ns = 0;
+    int64_t ns = 0;
 
     if (mishap(1) && chance(10))
-        paused_ns += (int64_t)dice(3000) * NS_PER_MS;
+        ns = (int64_t)dice(3000) * NS_PER_MS;
     if (mishap(1) && chance(5))
-        paused_ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
-    sim.now_ns += paused_ns;
-    if (control.stage == STAGE_LINGERING)
-        control.stage_ns += paused_ns; /* in which no clock went on */
+        ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
+    sim.now_ns += ns;
+    if (ns > 0)
+        control.stage_ns = sim.now_ns;
 }
 
 static void shard_step(uint32_t shard)
@@ -519,7 +520,7 @@ static int64_t next_ns(void)
     for (uint32_t i = 0; i < shard_count(); i++)
         at_ns = MIN(at_ns, MIN(sim.loops[i].due_ns, redis_due_ns(i)));
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (sim.partitions[i].state == PARTITION_AWAY)
+        if (sim.partitions[i].state == PARTITION_AWAY && control.stage < STAGE_DRAINING)
             at_ns = MIN(at_ns, sim.partitions[i].back_ns);
         if (sim.partitions[i].state == PARTITION_GOING)
             at_ns = sim.now_ns;

@@ -38,29 +38,15 @@ static void pipeline_write(struct scenario *scenario)
                "state: {ttl: %" PRId64 "ms}\n",
                PICK(1, 2, 3), PICK(0, 1, 5, 20), scenario->metadata ? "true" : "false",
                spec->ttl_ms);
+    write_source(out, spec);
     buf_printf(out,
-               "sources:\n"
-               "  s:\n"
-               "    topic: t\n"
-               "    partitioning: %s\n"
-               "    entity: user\n"
-               "    time: {field: ts}\n"
-               "    out_of_orderness: %" PRId64 "ms\n"
-               "    allowed_lateness: %" PRId64 "ms\n"
                "    idle_after: %" PRId64 "ms\n"
                "    max_future: %dms\n"
                "    late_topic: late\n"
-               "    dead_letter_topic: dead\n"
-               "    fields:\n"
-               "      user: string\n"
-               "      type: {type: string, optional: true}\n"
-               "      n: {type: int64, optional: true}\n"
-               "      x: {type: double, optional: true}\n"
-               "      note: {type: string, optional: true}\n",
-               spec->aligned ? "aligned" : "shuffle", spec->out_of_orderness_ms, spec->lateness_ms,
+               "    dead_letter_topic: dead\n",
                scenario->idle_after_ms, MAX_FUTURE_MS);
-    if (spec->dedup_ms)
-        buf_printf(out, "    dedup: {field: n, within: %" PRId64 "ms}\n", spec->dedup_ms);
+    write_fields(out);
+    buf_printf(out, "      note: {type: string, optional: true}\n");
     buf_printf(out, "views:\n");
     for (int i = 0; i < spec->view_count; i++) {
         write_view(out, &spec->views[i], i);
@@ -299,7 +285,7 @@ static void random_fate(struct scenario *scenario)
     scenario->idle_after_ms = scenario->idles ? PICK(30, 200, 1000) : 3600000;
     scenario->lives = random_chance(40) ? 1 : 2 + (int)random_below(LIVES_MAX - 1);
     scenario->checkpoint_every_ms = PICK(5, 30, 100, 400, 3000);
-    if (!scenario->idles && !scenario->bounded && scenario->spec.aligned && random_chance(40))
+    if (!scenario->bounded && scenario->spec.aligned && random_chance(40))
         scenario->rebalances = 1 + (int)random_below(4);
     scenario->drains_early = !scenario->bounded && random_chance(20);
     scenario->loses_data = !scenario->bounded && scenario->spec.ttl_ms >= TTL_LONG_MS &&

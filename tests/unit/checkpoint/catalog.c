@@ -45,6 +45,16 @@ static void freeze_as(const char *instance, const char *savepoint, char ret_id[C
     manifest_done(&manifest);
 }
 
+/* It was in force. */
+static void publish(const char *id)
+{
+    struct checkpoint *checkpoint;
+
+    MUST(checkpoint_open(dir, id, &checkpoint, &err));
+    MUST(checkpoint_mark_published(checkpoint, &err));
+    checkpoint_close(checkpoint);
+}
+
 static bool is_there(const char *id)
 {
     return access(below("state/checkpoints/%s/manifest", id), F_OK) == 0;
@@ -120,8 +130,13 @@ static void the_newest_earlier_one_that_verifies_is_found(void **state)
     struct checkpoint *checkpoint;
 
     (void)state;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         freeze_as(i == 3 ? "other" : "instance", NULL, ids[i]);
+        if (i != 4)
+            publish(ids[i]);
+    }
+    falls_back_to(ids[5], ids[2]); /* what was never committed is passed over */
+    publish(ids[4]);
     falls_back_to(ids[5], ids[4]);
     falls_back_to(ids[4], ids[2]); /* another's are passed over */
     tear(ids[4], "db/CURRENT", 3);
@@ -136,6 +151,26 @@ static void the_newest_earlier_one_that_verifies_is_found(void **state)
     MUST_FAIL(catalog_fallback(dir, &owner, ids[5], &checkpoint, &err), -ENOENT,
               "db/CURRENT is missing");
     MUST_FAIL(catalog_fallback(dir, &owner, "", &checkpoint, &err), -ENOENT, "no checkpoint");
+}
+
+static void what_was_given_up_for_an_older_one_is_passed_over(void **state)
+{
+    char ids[4][CHECKPOINT_ID_SIZE];
+    struct checkpoint *older;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        freeze_as("instance", NULL, ids[i]);
+        publish(ids[i]);
+        if (i != 2)
+            continue;
+        store_close(store);
+        MUST(checkpoint_open(dir, ids[0], &older, &err));
+        MUST(store_open(dir, older, &store, &err));
+        checkpoint_close(older);
+    }
+    falls_back_to(ids[3], ids[0]);
+    falls_back_to(ids[2], ids[1]);
 }
 
 static size_t retain(uint32_t count, const char *const *keep, size_t keep_count)
@@ -386,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CATALOG_TEST(all_are_listed_newest_first),
         CATALOG_TEST(the_newest_earlier_one_that_verifies_is_found),
+        CATALOG_TEST(what_was_given_up_for_an_older_one_is_passed_over),
         CATALOG_TEST(the_newest_the_named_and_others_stay),
         CATALOG_TEST(what_is_open_stays),
         CATALOG_TEST(a_damaged_manifest_is_nobodys_to_remove),

@@ -209,6 +209,7 @@ static int churn(const char *path, const char *instance, uint64_t seed)
 {
     const struct catalog_owner owner = {"pipeline", "group", instance};
     struct checkpoint *from = NULL;
+    struct checkpoint *made;
     struct state_dir *dir;
     struct store *store;
     struct oracle oracle = {0};
@@ -226,6 +227,9 @@ static int churn(const char *path, const char *instance, uint64_t seed)
         write_random(store, &oracle, 0);
         manifest_init(&manifest, "pipeline", "group", instance);
         ROLE_MUST(store_freeze(store, &manifest, NULL, &err));
+        ROLE_MUST(checkpoint_open(dir, manifest.id, &made, &err));
+        ROLE_MUST(checkpoint_mark_published(made, &err));
+        checkpoint_close(made);
         manifest_done(&manifest);
         ROLE_MUST(catalog_retain(dir, &owner, 2, NULL, 0, &removed, &err));
         if (seed > 0 && random_chance(10))

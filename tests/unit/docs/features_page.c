@@ -159,8 +159,9 @@ static void measure_parts(struct part_size *ret_parts)
 
     ret_parts[0] = (struct part_size){
         "a key, with its first view; a key of more than 24 bytes also its text", one.record_bytes,
-        /* hash, key, its length and number, four times, the sink's place, when it changed last */
-        8 + 24 + 4 + 4 + 4 * 8 + 8 + 8 +
+        /* hash, key, its length and number, four times, its places in three calendars and when it
+         * changed last, the sink's place, four marks */
+        8 + 24 + 4 + 4 + 4 * 8 + 4 * 4 + 8 + 8 +
             /* its panes: where, three numbers, the last one that went */
             8 + 4 * 4 + 8 +
             /* its view: how far it has fired, and the last row */
