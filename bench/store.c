@@ -12,6 +12,7 @@
 
 #define BLOCK_BYTES ((size_t)256 * 1024)
 #define ROUNDS      8
+#define LOOK_UP     32
 
 static uint64_t random_state = 1;
 
@@ -92,6 +93,42 @@ static struct cost write_keys(struct store *store, uint64_t keys, uint64_t count
     return cost;
 }
 
+static void take_value(void *context, uint32_t number, struct slice value)
+{
+    (void)number;
+    *(uint64_t *)context += value.data != NULL;
+}
+
+/* As a shard reads keys that were evicted: random ones, those of an event batch together. */
+static struct cost look_up(struct store *store, uint64_t keys, uint64_t count)
+{
+    struct cost cost = {0};
+    struct buf bytes = {0};
+    struct slice slices[LOOK_UP];
+    uint64_t found = 0;
+    struct err err;
+
+    for (uint64_t i = 0; i < count; i += LOOK_UP) {
+        buf_reset(&bytes);
+        buf_reserve(&bytes, (size_t)LOOK_UP * 64);
+        for (int j = 0; j < LOOK_UP; j++) {
+            size_t begin = bytes.len;
+
+            put_entry(&bytes, random_next() % keys, 0);
+            slices[j] = (struct slice){bytes.data + begin + 8, bytes.len - begin - 8};
+        }
+        struct cost before = now();
+        must(store_get_many(store, store_source_hash("events"), slices, LOOK_UP, take_value, &found,
+                            &err),
+             &err);
+        add_since(&cost, before);
+    }
+    if (found < count)
+        fprintf(stderr, "%lu keys were not found\n", (unsigned long)(count - found));
+    buf_free(&bytes);
+    return cost;
+}
+
 static struct cost freeze(struct store *store, char ret_id[CHECKPOINT_ID_SIZE])
 {
     struct cost before = now();
@@ -167,6 +204,7 @@ int main(int argc, char **argv)
         print("freeze", freeze(store, id), 0);
         print("freeze, no change", freeze(store, id), 0);
     }
+    print("look up, 32 together", look_up(store, keys, changed), changed);
     store_stats(store, &stats);
     printf("on disk %.1f MB, in memory %.1f MB\n", (double)stats.disk_bytes / 1e6,
            (double)stats.memory_bytes / 1e6);

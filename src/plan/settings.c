@@ -242,7 +242,8 @@ static const struct setting state_rows[] = {
      .summary = "Event time after which state that no window needs is freed; a key's lifetime "
                 "starts anew after so long without an event"},
     {"memory", SETTING_SIZE, "8GiB", STORED(plan_state, memory_bytes), .min = 1 << 20,
-     .max = INT64_C(1) << 50, .summary = "The most that state may take"},
+     .max = INT64_C(1) << 50,
+     .summary = "What state may take in memory; keys beyond it are in `dir`"},
 };
 const struct section settings_state = {"state", ROWS(state_rows)};
 
