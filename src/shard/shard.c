@@ -216,7 +216,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
 {
     switch (shard->phase) {
     case PHASE_READING:
-        if (!input_is_done(shard) || work_left)
+        /* The last word makes something due: not before a mark that waits for nothing to be. */
+        if (!input_is_done(shard) || work_left || shard->share.stage == SHARE_ALIGNING)
             return false;
         shard->clocks_due_ns = 0;
         if (!partitions_tick(shard)) /* the last word on each partition's times */
