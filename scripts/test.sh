@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 jobs=$(nproc)
 failed=
-steps=${*:-build layers reference unit asan sim sim-asan tsan integration \
+steps=${*:-build layers reference unit asan sim sim-asan tsan failpoints integration \
     integration-asan integration-tsan}
 
 now() { date +%s; }
@@ -66,6 +66,8 @@ integration() {
     /usr/bin/python3 tests/integration/run.py --engine "build/$engine/freshet" "$@"
 }
 
+failpoints() { cmake --preset failpoints && cmake --build --preset failpoints -j "$jobs" --target freshet; }
+
 reference() {
     /usr/bin/python3 tests/reference/test_reference.py &&
         /usr/bin/python3 tests/integration/run.py --self-test
@@ -79,6 +81,7 @@ step asan 'the same under AddressSanitizer and UBSan' unit asan
 step sim 'simulated Kafka, Redis and clock, under seeds' simulation release
 step sim-asan 'the same under AddressSanitizer and UBSan' simulation asan
 step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
+step failpoints 'an engine that dies where it is told, for the tests of crashes' failpoints
 step watched integration 'a real Kafka broker and a real redis-server' integration release
 step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \
     integration asan --filter random/ --cases 12 --seed 11
