@@ -32,6 +32,7 @@ void manifest_init(struct manifest *manifest, const char *pipeline, const char *
         .pipeline = text_copy(pipeline),
         .group = text_copy(group),
         .instance = text_copy(instance),
+        .cluster = text_copy(""),
         .savepoint = text_copy(""),
         .output.path = text_copy(""),
     };
@@ -54,9 +55,16 @@ void manifest_done(struct manifest *manifest)
     free(manifest->pipeline);
     free(manifest->group);
     free(manifest->instance);
+    free(manifest->cluster);
     free(manifest->savepoint);
     free(manifest->output.path);
     *manifest = (struct manifest){0};
+}
+
+void manifest_set_cluster(struct manifest *manifest, const char *cluster)
+{
+    free(manifest->cluster);
+    manifest->cluster = text_copy(cluster);
 }
 
 void manifest_set_savepoint(struct manifest *manifest, const char *name)
@@ -190,6 +198,7 @@ static void save_head(const struct manifest *manifest, struct buf *out)
     put_text(out, manifest->pipeline);
     put_text(out, manifest->group);
     put_text(out, manifest->instance);
+    put_text(out, manifest->cluster);
     put_text(out, manifest->savepoint);
     pack_uint(out, manifest->keys);
     pack_uint(out, manifest->entries_written);

@@ -72,6 +72,7 @@ struct manifest {
     char *pipeline;
     char *group;
     char *instance;
+    char *cluster;   /* the Kafka cluster's id, or "" */
     char *savepoint; /* its name, or "" */
     struct manifest_source *sources;
     uint32_t source_count;
@@ -87,6 +88,7 @@ void manifest_init(struct manifest *manifest, const char *pipeline, const char *
                    const char *instance);
 void manifest_done(struct manifest *manifest);
 
+void manifest_set_cluster(struct manifest *manifest, const char *cluster);
 void manifest_set_savepoint(struct manifest *manifest, const char *name);
 void manifest_set_output(struct manifest *manifest, const char *path, uint64_t length_before);
 

@@ -70,9 +70,9 @@ static int load_head(struct slice *from, struct manifest *ret)
     if (take_id(from, ret->id, false) || take_id(from, ret->parent, true) ||
         unpack_int(from, &ret->created_ms) || take_text(from, &ret->version) ||
         take_text(from, &ret->pipeline) || take_text(from, &ret->group) ||
-        take_text(from, &ret->instance) || take_text(from, &ret->savepoint) ||
-        unpack_uint(from, &ret->keys) || unpack_uint(from, &ret->entries_written) ||
-        unpack_uint(from, &ret->bytes_written))
+        take_text(from, &ret->instance) || take_text(from, &ret->cluster) ||
+        take_text(from, &ret->savepoint) || unpack_uint(from, &ret->keys) ||
+        unpack_uint(from, &ret->entries_written) || unpack_uint(from, &ret->bytes_written))
         return -EBADMSG;
     return ret->savepoint[0] == '\0' || savepoint_name_is_valid(ret->savepoint) ? 0 : -EBADMSG;
 }

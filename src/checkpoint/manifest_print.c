@@ -57,6 +57,8 @@ static void json_head(const struct manifest *manifest, struct buf *out)
     buf_append_char(out, ',');
     put_string(out, "instance", manifest->instance);
     buf_append_char(out, ',');
+    put_string(out, "cluster", manifest->cluster);
+    buf_append_char(out, ',');
     put_string(out, "savepoint", manifest->savepoint);
     put_uint(out, "keys", manifest->keys);
     put_uint(out, "entries_written", manifest->entries_written);

@@ -419,6 +419,7 @@ static void manifest_fill(struct engine *engine, struct manifest *manifest)
 
     manifest_init(manifest, plan->pipeline, plan->kafka.group,
                   consumer_instance_id(engine->consumer));
+    manifest_set_cluster(manifest, consumer_cluster_id(engine->consumer));
     for (uint32_t i = 0; i < plan->source_count; i++) {
         const struct plan_source *source = &plan->sources[i];
 

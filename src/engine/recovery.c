@@ -214,6 +214,49 @@ static int origin_committed(struct recovery *recovery, const struct assignment *
     return error;
 }
 
+/* Whether the checkpoint shows that the group had an offset of the partition: it was in force, in
+ * this cluster. */
+static bool tells_of(const struct recovery *recovery, const struct catalog_entry *entry,
+                     const struct assignment *assignment)
+{
+    const struct plan *plan = recovery->engine->plan;
+    const char *cluster = consumer_cluster_id(recovery->engine->consumer);
+    const struct manifest_source *source;
+    uint32_t number;
+
+    if (entry->error || !entry->is_published || !*cluster ||
+        strcmp(entry->manifest.cluster, cluster) != 0 ||
+        strcmp(entry->manifest.pipeline, plan->pipeline) != 0 ||
+        strcmp(entry->manifest.group, plan->kafka.group) != 0)
+        return false;
+    source = manifest_source(&entry->manifest, source_of(recovery, assignment)->name, &number);
+    return source && strcmp(source->topic, source_of(recovery, assignment)->topic) == 0 &&
+           manifest_partition(&entry->manifest, number, assignment->partition);
+}
+
+/* A topic that is deleted takes the group's offsets with it, and the brokers forget those of a
+ * group that is away for long; the checkpoints stay, and tell. */
+static int check_forgotten(const struct recovery *recovery, const struct assignment *assignment,
+                           struct err *err)
+{
+    struct catalog catalog;
+    int error = catalog_list(recovery->engine->checkpoints.dir, &catalog, err);
+
+    if (error)
+        return error;
+    for (size_t i = 0; !error && i < catalog.count; i++) {
+        const struct catalog_entry *entry = &catalog.entries[i];
+
+        if (tells_of(recovery, entry, assignment))
+            error = refuse(recovery, assignment, err,
+                           "the group has no offset of it any more, but went on from checkpoint "
+                           "%s before: the topic was made anew, or the offset has expired",
+                           entry->id);
+    }
+    catalog_free(&catalog);
+    return error;
+}
+
 /* A partition of which the group has no offset. */
 static int origin_new(struct recovery *recovery, const struct assignment *assignment,
                       struct origin *origin, struct err *err)
@@ -231,7 +274,7 @@ static int origin_new(struct recovery *recovery, const struct assignment *assign
         *origin = origin_empty(assignment->begin_offset);
         return check_source(recovery, assignment, saved, recovery->names[i].id, err);
     }
-    return 0;
+    return check_forgotten(recovery, assignment, err);
 }
 
 /* All partitions of a shuffled source share their keys, so they have one checkpoint. */

@@ -8,8 +8,9 @@
 #include "base/hash.h"
 #include "kafka/client.h"
 
-#define OFFSETS_TIMEOUT_MS 30000
-#define BATCH_MAX          1024
+#define CLUSTER_ID_TIMEOUT_MS 5000
+#define OFFSETS_TIMEOUT_MS    30000
+#define BATCH_MAX             1024
 
 static const uint64_t wake_value = 1;
 
@@ -20,6 +21,7 @@ struct consumer {
     rd_kafka_queue_t *queue;   /* of group events */
     rd_kafka_queue_t *commits; /* of answers to commits */
     int *partition_counts;     /* by source */
+    char *cluster_id;          /* librdkafka's, or NULL */
     int64_t session_timeout_ms;
     char instance_id[128];
     _Atomic bool is_joining; /* on_log's; as long as it says nothing, false */
@@ -182,6 +184,8 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     int error = client_create(consumer, err);
     if (!error)
         error = topics_look_up(consumer, err);
+    if (!error)
+        consumer->cluster_id = rd_kafka_clusterid(consumer->client, CLUSTER_ID_TIMEOUT_MS);
     if (error) {
         err_prefix(err, "kafka %s", plan->kafka.brokers);
         consumer_free(consumer);
@@ -217,6 +221,8 @@ void consumer_free(struct consumer *consumer)
         close_group(consumer);
         rd_kafka_destroy(consumer->client);
     }
+    if (consumer->cluster_id)
+        rd_kafka_mem_free(NULL, consumer->cluster_id);
     free(consumer->partition_counts);
     free(consumer);
 }
@@ -532,6 +538,11 @@ int consumer_committed(struct consumer *consumer, int timeout_ms,
 int64_t consumer_session_timeout_ms(const struct consumer *consumer)
 {
     return consumer->session_timeout_ms;
+}
+
+const char *consumer_cluster_id(const struct consumer *consumer)
+{
+    return consumer->cluster_id ? consumer->cluster_id : "";
 }
 
 const char *consumer_instance_id(const struct consumer *consumer)

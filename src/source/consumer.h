@@ -111,6 +111,9 @@ MUST_USE int consumer_committed(struct consumer *consumer, int timeout_ms,
 /* The group drops a member that it has not heard of for so long. */
 int64_t consumer_session_timeout_ms(const struct consumer *consumer);
 
+/* The Kafka cluster's id, or "". */
+const char *consumer_cluster_id(const struct consumer *consumer);
+
 /* What this process is called in the group: the same after a restart. */
 const char *consumer_instance_id(const struct consumer *consumer);
 

@@ -191,6 +191,7 @@ static void manifests_are_equal(const struct manifest *a, const struct manifest 
     SAME_TEXT(a, b, pipeline);
     SAME_TEXT(a, b, group);
     SAME_TEXT(a, b, instance);
+    SAME_TEXT(a, b, cluster);
     SAME_TEXT(a, b, savepoint);
     SAME(a, b, keys);
     SAME(a, b, output.present);
