@@ -103,7 +103,7 @@ static int entry_take(struct reader *reader, const struct target *target, uint32
                       int64_t index, int64_t first_window)
 {
     struct paneset *paneset = target->paneset;
-    int64_t last_pane = ((index + 1) << SPAN_BITS * level) - 1;
+    int64_t last_pane = (index + 1) * slides_width(level) - 1;
 
     if (!paneset || (level > 0 && (!target->saved->takes_spans || level > paneset->levels)) ||
         first_window > last_pane + paneset->layout.plan->panes_max)

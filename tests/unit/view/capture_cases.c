@@ -401,6 +401,43 @@ static void what_was_closed_stays_closed(void **state)
     done();
 }
 
+/* A layout that has a paneset and a cell twice, as none of a plan does: the first one counts. */
+static void what_a_layout_has_twice_is_taken_once(void **state)
+{
+    static const char layout[] = "freshet state 1, cells 1\n"
+                                 "source aligned entity \"user\" string \"user\" time ms \"ts\"\n"
+                                 "lateness 20\n"
+                                 "paneset slides 10 0 0 1 0 0 all\n"
+                                 "cell sum_int 0 \"n\" int64 \"n\"\n"
+                                 "cell sum_int 0 \"n\" int64 \"n\"\n"
+                                 "paneset slides 10 0 0 1 0 0 all\n"
+                                 "cell count 0\n"
+                                 "view 0 tumbling 10 on_close v\n"
+                                 "view 1 tumbling 10 on_close w\n"
+                                 "end\n";
+    static const char value[] = "\5"         /* newest event */
+                                "\0\1\0"     /* released, one pane, here */
+                                "\1\16\1\20" /* 7 and 8 */
+                                "\0\1\0\1\4" /* once more, with 4 events */
+                                "\0\0\0"     /* fired, amendments, finished */
+                                "\0\0\0";
+    struct schema_map *map;
+    struct err err;
+
+    (void)state;
+    begin_with(spec_of(tumbling));
+    if (schema_map_create(bench.plan, 0, (struct slice){layout, sizeof(layout) - 1}, &map, &err))
+        fail_msg("%s", err.text);
+    assert_false(schema_map_is_same(map));
+    assert_int_equal(keyspace_load(bench.keyspace, map, SLICE_LITERAL("\0\0\0\0kk0"),
+                                   (struct slice){value, sizeof(value) - 1}, false),
+                     0);
+    schema_map_free(map);
+    advance(10, 10);
+    expect("0 10 0 0|7|\n"); /* the count of the first one is new */
+    done();
+}
+
 static void times_only_go_forward(void **state)
 {
     const struct keyspace_times times = {.watermark_ms = 50, .clock_ms = 70, .release_ms = 40};
@@ -515,6 +552,7 @@ int main(void)
         cmocka_unit_test(ids_are_captured_before_they_go),
         cmocka_unit_test(ids_are_taken_over_into_other_tables),
         cmocka_unit_test(what_was_closed_stays_closed),
+        cmocka_unit_test(what_a_layout_has_twice_is_taken_once),
         cmocka_unit_test(times_only_go_forward),
         cmocka_unit_test(bytes_that_are_no_state_are_refused),
     };
