@@ -165,7 +165,7 @@ static void resume(struct keyspace *keyspace, struct key_head *key, const struct
     due_at(keyspace, key, head->due_ms);
     amend_at(keyspace, key, head->amend_ms);
     if (key->due_ms == CALENDAR_NEVER)
-        free_at(keyspace, key, needed_until_ms(keyspace, key));
+        free_at(keyspace, key, key_needed_until_ms(keyspace, key));
     key->is_finished = head->is_finished;
     if (!key->is_finished)
         keyspace->finish_next = MIN(keyspace->finish_next, key->number);

@@ -135,6 +135,11 @@ struct keyspace {
     const struct event *cause; /* the event being applied, or NULL */
 };
 
+static inline enum paneset_kind kind_of(const struct keyspace *keyspace, uint32_t paneset)
+{
+    return keyspace->panesets[paneset].layout.plan->kind;
+}
+
 static inline struct panes *key_panes(const struct keyspace *keyspace, struct key_head *key,
                                       uint32_t paneset)
 {
@@ -246,13 +251,8 @@ static inline int64_t amendable_ms(const struct keyspace *keyspace, int64_t wate
 /* keyspace.c */
 bool paneset_is_split(const struct plan *plan, const struct plan_source *source, uint32_t paneset);
 int64_t views_lag_max_ms(const struct plan *plan, const struct plan_source *source);
-enum paneset_kind kind_of(const struct keyspace *keyspace, uint32_t paneset);
 
-int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
-                                uint32_t paneset, const struct panes *panes);
-
-/* When panes of a key for which nothing is due can be freed; if it has none, when the key can. */
-int64_t needed_until_ms(struct keyspace *keyspace, struct key_head *key);
+/* key.c */
 
 /* A new key with nothing in it, for who fills it and looks after its times. */
 struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice key,
@@ -260,6 +260,15 @@ struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice 
 
 /* Looks at a key again when its state says that there is something to do. */
 void key_schedule(struct keyspace *keyspace, struct key_head *key);
+
+/* Frees the panes whose windows are all closed, and have fired. */
+void key_release(struct keyspace *keyspace, struct key_head *key);
+
+int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
+                                uint32_t paneset, const struct panes *panes);
+
+/* When panes of a key for which nothing is due can be freed; if it has none, when the key can. */
+int64_t key_needed_until_ms(struct keyspace *keyspace, struct key_head *key);
 
 /* Frees the key and all it holds. */
 void key_remove(struct keyspace *keyspace, struct key_head *key);
@@ -327,8 +336,11 @@ uint32_t cold_load_to_finish(struct keyspace *keyspace, struct key_head **keys, 
 /* schema.c */
 const struct layout *schema_map_layout(const struct schema_map *map);
 
-/* key_codec.c */
+/* key_save.c, key_load.c */
+#define SESSION_FLAGS 3 /* bits of a saved session's revision and flags */
+
 void key_save(struct keyspace *keyspace, struct key_head *key, struct buf *out);
+
 /* Makes the key. *ret_key is NULL if the layout is not that of the plan (`is_same`), and nothing of
  * the key is left. Returns 0; or -EBADMSG with nothing held. */
 MUST_USE int key_load(struct keyspace *keyspace, const struct layout *layout, bool is_same,

@@ -19,6 +19,8 @@
  *   release    what state is freed by: the watermark, or, where the clock is far ahead of it, what
  *              lies more than state.ttl (or the longest window and its lateness) behind the clock
  *
+ * The state can be taken down as of one instant while all this goes on, and loaded again.
+ *
  * Owned by one shard. No clock, no I/O, no thread, no global. */
 #ifndef FRESHET_VIEW_KEYSPACE_H
 #define FRESHET_VIEW_KEYSPACE_H
@@ -89,7 +91,9 @@ void keyspace_hold(struct keyspace *keyspace, bool is_held);
 bool keyspace_fire(struct keyspace *keyspace, uint32_t budget);
 
 /* End of a bounded run, after keyspace_fire has nothing left: the windows that hold an event and
- * have not fired, for at most `budget` keys. True if more is to be done. */
+ * have not fired, for at most `budget` keys. True if more is to be done. State that is captured
+ * after it can be gone on with: no such window is emitted a second time unless an event enters it
+ * after all; when the clock gets there, the online store alone is shown it (row.online_only). */
 bool keyspace_finish(struct keyspace *keyspace, uint32_t budget);
 
 int64_t keyspace_watermark_ms(const struct keyspace *keyspace);

@@ -1,4 +1,5 @@
-/* layout - where things stand in the bytes of a key's state: what key_codec.c reads by.
+/* layout - where things stand in the bytes of a key's state: what key_save.c writes and key_load.c
+ * reads by.
  *
  *   plan ──layout_of_plan──▶ layout ──layout_write──▶ text ──layout_read──▶ layout
  *
@@ -12,7 +13,7 @@
 #include "plan/memory.h"
 #include "plan/plan.h"
 
-#define STATE_FORMAT   1 /* goes up when key_codec.c, ids.h or this text changes */
+#define STATE_FORMAT   1 /* goes up when key_save.c, ids.h or this text changes */
 #define LAYOUT_VERSION "freshet state %d, cells %d"
 
 struct layout_cell {

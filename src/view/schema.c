@@ -31,17 +31,28 @@ static bool same_panes(const struct layout_paneset *a, const struct layout_panes
            a->gap_ms == b->gap_ms && strcmp(a->where, b->where) == 0;
 }
 
+/* A layout's panesets, and the cells of each, are all different; of bytes that say otherwise, the
+ * first one is taken. */
+static bool is_cell_taken(const struct layout_paneset *saved, uint32_t to)
+{
+    for (uint32_t i = 0; i < saved->cell_count; i++) {
+        if (saved->cells[i].to == (int)to)
+            return true;
+    }
+    return false;
+}
+
 static void map_cells(struct layout_paneset *saved, const struct layout_paneset *now)
 {
     for (uint32_t i = 0; i < saved->cell_count; i++) {
         for (uint32_t j = 0; j < now->cell_count && saved->cells[i].to == PLAN_NONE; j++) {
-            if (strcmp(saved->cells[i].identity, now->cells[j].identity) == 0)
+            if (strcmp(saved->cells[i].identity, now->cells[j].identity) == 0 &&
+                !is_cell_taken(saved, j))
                 saved->cells[i].to = (int)j;
         }
     }
 }
 
-/* A layout's panesets are all different; bytes that say otherwise get the first one taken. */
 static bool is_paneset_taken(const struct layout *saved, int to)
 {
     for (uint32_t i = 0; i < saved->paneset_count; i++) {
@@ -128,15 +139,6 @@ static const struct layout_paneset *paneset_from(const struct schema_map *map, u
     return NULL;
 }
 
-static bool has_cell(const struct layout_paneset *saved, uint32_t to)
-{
-    for (uint32_t i = 0; i < saved->cell_count; i++) {
-        if (saved->cells[i].to == (int)to)
-            return true;
-    }
-    return false;
-}
-
 static bool same_feature(const struct schema_map *map, const struct layout_view *view,
                          const struct layout_feature *saved, const struct layout_feature *now)
 {
@@ -203,7 +205,7 @@ static void tell_feature(const struct schema_map *map, uint32_t view, uint32_t n
         ret->reason = "entity, time or partitioning of its source differ";
     } else if (!paneset) {
         ret->reason = was_there ? "its window or where differs" : "it is new";
-    } else if (!has_cell(paneset, feature->cell)) {
+    } else if (!is_cell_taken(paneset, feature->cell)) {
         ret->reason = was_there ? "it is defined differently" : "it is new";
     } else if (!saved) {
         ret->fate = SCHEMA_PARTLY;

@@ -17,8 +17,8 @@ struct schema_map;
 /* Appends the layout of the source's state. */
 void schema_save(const struct plan *plan, uint32_t source, struct buf *out);
 
-/* Maps what was saved onto the source. Returns 0; or -EBADMSG if the bytes are no layout, or one of
- * another version. */
+/* Maps what was saved onto the source; the plan must outlive the map. Returns 0; or -EBADMSG if the
+ * bytes are no layout, or one of another version. */
 MUST_USE int schema_map_create(const struct plan *plan, uint32_t source, struct slice saved,
                                struct schema_map **ret, struct err *err);
 void schema_map_free(struct schema_map *map);

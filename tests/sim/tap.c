@@ -8,20 +8,6 @@
 
 /* --- rows --- */
 
-static int value_text(char *out, const struct row_value *value)
-{
-    switch (value->type) {
-    case ROW_NULL:
-        return sprintf(out, "null");
-    case ROW_INT:
-        return sprintf(out, "%" PRId64, value->i);
-    case ROW_DOUBLE:
-        return sprintf(out, "%.17g", value->d);
-    default:
-        return sprintf(out, "%.*s", SLICE_ARGS(value->text));
-    }
-}
-
 /* Whether a row that went online before is newer. */
 static bool is_older(const struct spec_rows *rows, const struct row *row)
 {

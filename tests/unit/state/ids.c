@@ -3,6 +3,7 @@
 #include "../support/plan_text.h"
 
 #include "base/hash.h"
+#include "state/entries.h"
 #include "state/ids.h"
 
 #define EVENTS 600
@@ -32,6 +33,50 @@ struct seen {
 static struct seen accepted[EVENTS];
 static size_t accepted_count;
 
+/* What was captured of the ids, and what of it was deleted. */
+static struct buf chunks;
+static struct buf deleted;
+static uint64_t checkpoints;
+
+static bool has_key(struct slice entries, struct slice key)
+{
+    struct slice other, value;
+
+    while (entries.len > 0) {
+        ENSURE_INT(entry_next(&entries, &other, &value), 0);
+        if (slice_equal(other, key))
+            return true;
+    }
+    return false;
+}
+
+/* Takes the ids to a new place by what is stored of them; or, if that is `is_changed`, to a new
+ * store as well. */
+static struct ids *moved(struct ids *ids, const struct plan_source *source, int64_t lag_ms,
+                         struct arena *arena)
+{
+    bool is_changed = random_chance(30);
+    struct ids *copy = ids_create(source, PLAN_NONE, lag_ms, arena);
+    struct slice key, value, rest;
+    uint32_t group;
+    char kind;
+
+    for (struct slice from = buf_slice(&chunks); from.len > 0;) {
+        ENSURE_INT(entry_next(&from, &key, &value), 0);
+        ENSURE_INT(entry_key_read(key, &group, &kind, &rest), 0);
+        ENSURE(kind == ENTRY_IDS && group < PLAN_KEY_GROUPS);
+        if (has_key(buf_slice(&deleted), key))
+            continue;
+        ENSURE_INT(ids_load(copy, group, rest, value, ids_width_ms(source, lag_ms), is_changed), 0);
+    }
+    if (is_changed) {
+        buf_reset(&chunks);
+        buf_reset(&deleted);
+    }
+    ids_free(ids);
+    return copy;
+}
+
 static bool is_duplicate(const struct seen *seen, int64_t within_ms, int64_t lag_ms,
                          int64_t closing_ms)
 {
@@ -46,16 +91,29 @@ static bool is_duplicate(const struct seen *seen, int64_t within_ms, int64_t lag
     return false;
 }
 
+/* All that was captured has been deleted, and nothing else. */
+static void check_deleted(void)
+{
+    struct slice key, value;
+
+    for (struct slice from = buf_slice(&chunks); from.len > 0;) {
+        ENSURE_INT(entry_next(&from, &key, &value), 0);
+        ENSURE(has_key(buf_slice(&deleted), key));
+    }
+    for (struct slice from = buf_slice(&deleted); from.len > 0;) {
+        ENSURE_INT(entry_next(&from, &key, &value), 0);
+        ENSURE(!value.data && has_key(buf_slice(&chunks), key));
+    }
+}
+
 static void check_case(void)
 {
     int within_ms = (int)random_between(1, random_chance(50) ? 10 : 200);
     int64_t lag_ms = random_between(1, 400);
     bool by_string = random_chance(50);
     int64_t closing_ms = WATERMARK_NONE;
-    struct buf captured = {0};
-    struct buf deleted = {0};
     uint64_t bytes_most = 0;
-    int64_t now_ms = random_chance(50) ? 0 : INT64_C(1700000000000);
+    int64_t now_ms = random_chance(50) ? 2000 : INT64_C(1700000000000);
     struct arena arena;
     char text[1000];
 
@@ -63,7 +121,10 @@ static void check_case(void)
     struct plan *plan = plan_of_text(text);
     arena_init(&arena);
     struct ids *ids = ids_create(&plan->sources[0], PLAN_NONE, lag_ms, &arena);
+    bool is_capturing = false;
     accepted_count = 0;
+    buf_reset(&chunks);
+    buf_reset(&deleted);
     for (int i = 0; i < EVENTS; i++) {
         struct field_value fields[3];
         char id[16];
@@ -93,11 +154,22 @@ static void check_case(void)
         closing_ms = MAX(closing_ms, reached_ms);
         bytes_most = MAX(bytes_most, ids_bytes(ids));
         if (random_chance(20))
-            ids_release(ids, closing_ms, &captured, &deleted);
+            ids_release(ids, closing_ms, &chunks, &deleted);
+        if (!is_capturing && random_chance(10)) {
+            is_capturing = true;
+            ids_mark(ids, ++checkpoints, false);
+        } else if (is_capturing && random_chance(60)) {
+            is_capturing = ids_capture(ids, (uint32_t)random_below(20), &chunks);
+        } else if (!is_capturing && random_chance(10)) {
+            ids_mark(ids, ++checkpoints, false);
+            while (ids_capture(ids, 7, &chunks))
+                ;
+            ids = moved(ids, &plan->sources[0], lag_ms, &arena);
+        }
     }
     ENSURE(bytes_most > 0);
-    ids_release(ids, now_ms + 10000, &captured, &deleted);
-    ENSURE_INT(captured.len + deleted.len, 0); /* nothing was ever marked */
+    ids_release(ids, now_ms + 10000, &chunks, &deleted);
+    check_deleted();
     ENSURE_INT(ids_bytes(ids), 0);
     ids_free(ids);
     ENSURE_INT(arena_used_bytes(&arena), 0);

@@ -60,23 +60,31 @@ static void done(void)
     end();
 }
 
-/* The keyspace anew, from the store. */
-static void restart(bool is_changed)
+/* The keyspace anew, from the store, by another plan. */
+static void restart_as(const struct spec *spec, bool is_changed)
 {
     struct keyspace_times times;
-    const struct spec *spec = bench.spec;
     int64_t reached_ms = watermark_ms;
+    struct buf schema = {0};
+    struct schema_map *map;
+    struct err err;
 
     keyspace_times(bench.keyspace, &times);
+    schema_save(bench.plan, 0, &schema);
     end();
     begin(spec);
     watermark_ms = reached_ms;
-
-    struct schema_map *map = map_onto(bench.plan, bench.plan);
-
+    assert_int_equal(schema_map_create(bench.plan, 0, buf_slice(&schema), &map, &err), 0);
+    buf_free(&schema);
+    schema_map_times(map, &times);
     keyspace_times_restore(bench.keyspace, &times);
     store_load(&store, bench.keyspace, map, is_changed);
     schema_map_free(map);
+}
+
+static void restart(bool is_changed)
+{
+    restart_as(bench.spec, is_changed);
 }
 
 static void only_what_changed_is_captured_again(void **state)
@@ -327,6 +335,109 @@ static void ids_are_captured_before_they_go(void **state)
     done();
 }
 
+/* Tables of ids that hold other times, after an edit. */
+static void ids_are_taken_over_into_other_tables(void **state)
+{
+    struct spec spec = spec_of(tumbling);
+    struct spec wider;
+
+    (void)state;
+    spec.dedup_ms = 10;
+    spec.ttl_ms = 100;
+    wider = spec;
+    wider.dedup_ms = 40;
+    begin_with(spec);
+    for (int64_t time_ms = 5; time_ms < 100; time_ms += 11)
+        event(time_ms);
+    assert_int_equal(counter_get(&bench.duplicates), 0);
+    mark(false);
+    while (keyspace_capture(bench.keyspace, 1))
+        ;
+    store_take(&store, keyspace_captured(bench.keyspace));
+    restart_as(&wider, false);
+    event(133); /* 93 was accepted */
+    event(134);
+    assert_int_equal(counter_get(&bench.duplicates), 1);
+    store_clear(&store); /* all is new to a checkpoint */
+    mark(false);
+    while (keyspace_capture(bench.keyspace, 1))
+        ;
+    store_take(&store, keyspace_captured(bench.keyspace));
+    restart(false);
+    event(173);
+    event(175);
+    assert_int_equal(counter_get(&bench.duplicates), 1);
+    spec.dedup_ms = 0;
+    restart_as(&spec, true);
+    event(175);
+    assert_int_equal(counter_get(&bench.duplicates), 0);
+    done();
+}
+
+/* A window that was closed when less lateness was allowed. */
+static void what_was_closed_stays_closed(void **state)
+{
+    struct spec spec = spec_of(tumbling);
+    struct spec later;
+
+    (void)state;
+    spec.lateness_ms = 0;
+    later = spec;
+    later.lateness_ms = 50;
+    begin_with(spec);
+    event(5);
+    advance(12, 12);
+    expect("0 10 0 1|1|\n");
+    event(13);
+    expect_capture("put k0\n");
+    restart_as(&later, true);
+    event(6); /* of [0, 10) some is gone: it can't be shown again */
+    assert_int_equal(counter_get(&bench.stats[0].released), 1);
+    event(14);
+    advance(20, 20);
+    event(15);
+    expect("10 20 0 2|2|\n"
+           "10 20 1 3|3|\n");
+    done();
+}
+
+/* A layout that has a paneset and a cell twice, as none of a plan does: the first one counts. */
+static void what_a_layout_has_twice_is_taken_once(void **state)
+{
+    static const char layout[] = "freshet state 1, cells 1\n"
+                                 "source aligned entity \"user\" string \"user\" time ms \"ts\"\n"
+                                 "lateness 20\n"
+                                 "paneset slides 10 0 0 1 0 0 all\n"
+                                 "cell sum_int 0 \"n\" int64 \"n\"\n"
+                                 "cell sum_int 0 \"n\" int64 \"n\"\n"
+                                 "paneset slides 10 0 0 1 0 0 all\n"
+                                 "cell count 0\n"
+                                 "view 0 tumbling 10 on_close v\n"
+                                 "view 1 tumbling 10 on_close w\n"
+                                 "end\n";
+    static const char value[] = "\5"         /* newest event */
+                                "\0\1\0"     /* released, one pane, here */
+                                "\1\16\1\20" /* 7 and 8 */
+                                "\0\1\0\1\4" /* once more, with 4 events */
+                                "\0\0\0\0"   /* fired, amendments, finished, shown */
+                                "\0\0\0\0";
+    struct schema_map *map;
+    struct err err;
+
+    (void)state;
+    begin_with(spec_of(tumbling));
+    if (schema_map_create(bench.plan, 0, (struct slice){layout, sizeof(layout) - 1}, &map, &err))
+        fail_msg("%s", err.text);
+    assert_false(schema_map_is_same(map));
+    assert_int_equal(keyspace_load(bench.keyspace, map, SLICE_LITERAL("\0\0\0\0kk0"),
+                                   (struct slice){value, sizeof(value) - 1}, false),
+                     0);
+    schema_map_free(map);
+    advance(10, 10);
+    expect("0 10 0 0|7|\n"); /* the count of the first one is new */
+    done();
+}
+
 static void times_only_go_forward(void **state)
 {
     const struct keyspace_times times = {.watermark_ms = 50, .clock_ms = 70, .release_ms = 40};
@@ -439,6 +550,9 @@ int main(void)
         cmocka_unit_test(a_capture_that_is_broken_off_is_made_good_for_all),
         cmocka_unit_test(what_was_loaded_is_captured_when_it_changes),
         cmocka_unit_test(ids_are_captured_before_they_go),
+        cmocka_unit_test(ids_are_taken_over_into_other_tables),
+        cmocka_unit_test(what_was_closed_stays_closed),
+        cmocka_unit_test(what_a_layout_has_twice_is_taken_once),
         cmocka_unit_test(times_only_go_forward),
         cmocka_unit_test(bytes_that_are_no_state_are_refused),
     };

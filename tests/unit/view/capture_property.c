@@ -140,6 +140,32 @@ static void live(struct life *life, size_t first)
     loaded += counter_get(&life->bench.loaded);
 }
 
+/* What was loaded is saved as it was: the same keys, by the same bytes. */
+static void check_saved_again(struct life *life, const struct store *from)
+{
+    size_t keys = 0;
+
+    keyspace_mark(life->bench.keyspace, ++checkpoints, true);
+    while (keyspace_capture(life->bench.keyspace, 3))
+        ;
+    store_clear(&life->store);
+    store_take(&life->store, keyspace_captured(life->bench.keyspace));
+    for (size_t i = 0; i < life->store.count; i++) {
+        const struct kept *kept = &life->store.all[i];
+
+        if (kept->key[4] != ENTRY_KEY)
+            continue; /* ids are in new chunks */
+        const struct kept *before = store_find(from, (struct slice){kept->key, kept->key_len});
+
+        ENSURE(before && slice_equal((struct slice){before->value, before->value_len},
+                                     (struct slice){kept->value, kept->value_len}));
+        keys++;
+    }
+    for (size_t i = 0; i < from->count; i++)
+        keys -= from->all[i].key[4] == ENTRY_KEY;
+    ENSURE_INT(keys, 0);
+}
+
 /* A new keyspace, from a checkpoint. */
 static void be_born(struct life *life, const struct snapshot *from, bool evicts)
 {
@@ -156,6 +182,8 @@ static void be_born(struct life *life, const struct snapshot *from, bool evicts)
     schema_map_free(map);
     if (!is_changed)
         store_copy(&life->store, &from->store);
+    if (random_chance(30))
+        check_saved_again(life, &from->store);
 }
 
 static void die(struct life *life)

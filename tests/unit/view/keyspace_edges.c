@@ -99,6 +99,22 @@ static void spans_hold_nothing_late_for_a_shorter_view(void **state)
     end();
 }
 
+/* Spans take what they are made of, not each event. */
+static void spans_gather_the_events_of_their_panes(void **state)
+{
+    struct spec spec = spec_of((struct view_spec){.size_ms = 130, .slide_ms = 1});
+    uint64_t bytes;
+
+    (void)state;
+    begin(&spec);
+    event(5);
+    bytes = keyspace_view_bytes(bench.keyspace, 0);
+    for (int i = 0; i < 100; i++)
+        event(5);
+    assert_int_equal(keyspace_view_bytes(bench.keyspace, 0), bytes);
+    end();
+}
+
 /* An event whose partition is at that watermark, by other keys' events, before the keyspace is told
  * of it. */
 static void event_behind(int64_t time_ms, int64_t own_watermark_ms)
@@ -181,6 +197,7 @@ int main(void)
         cmocka_unit_test(revisions_are_forgotten_when_their_windows_close),
         cmocka_unit_test(an_event_that_comes_again_is_dropped),
         cmocka_unit_test(spans_hold_nothing_late_for_a_shorter_view),
+        cmocka_unit_test(spans_gather_the_events_of_their_panes),
         cmocka_unit_test(closed_sessions_do_not_stand_in_the_way),
         cmocka_unit_test(a_session_that_is_gone_makes_no_event_early_enough),
         cmocka_unit_test(a_key_stays_while_an_event_may_be_older_than_the_last_row),

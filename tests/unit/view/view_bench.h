@@ -57,20 +57,6 @@ static inline int key_number(const struct bench *bench, struct slice key)
     return bench_fail(bench, "a row of a key that has no event");
 }
 
-static inline int value_text(char *out, const struct row_value *value)
-{
-    switch (value->type) {
-    case ROW_NULL:
-        return sprintf(out, "null");
-    case ROW_INT:
-        return sprintf(out, "%" PRId64, value->i);
-    case ROW_DOUBLE:
-        return sprintf(out, "%.17g", value->d);
-    default:
-        return sprintf(out, "%.*s", SLICE_ARGS(value->text));
-    }
-}
-
 static inline bool bench_row(void *context, const struct row *row, void **slot)
 {
     struct bench *bench = context;

@@ -5,6 +5,7 @@
 #define FRESHET_TESTS_VIEW_SPEC_H
 
 #include "../support/plan_text.h"
+#include "freshet/row.h"
 
 #define SPEC_VIEWS_MAX 4
 #define SPEC_KEYS      4
@@ -332,6 +333,21 @@ static inline void values_text(char *out, const struct view_spec *view,
         }
     }
     *out = '\0';
+}
+
+/* A value that a row shows, as text. */
+static inline int value_text(char *out, const struct row_value *value)
+{
+    switch (value->type) {
+    case ROW_NULL:
+        return sprintf(out, "null");
+    case ROW_INT:
+        return sprintf(out, "%" PRId64, value->i);
+    case ROW_DOUBLE:
+        return sprintf(out, "%.17g", value->d);
+    default:
+        return sprintf(out, "%.*s", SLICE_ARGS(value->text));
+    }
 }
 
 /* A row, expected or seen. */

@@ -1,20 +1,5 @@
-/* One key's state as bytes: the same on every host, without what follows from the rest, and loaded
- * from any bytes without harm. What stands where is said by a layout: schema.c.
- *
- *   key      newest event: uint | panesets | views
- *   slides   released: 0, or 1 + how far before the newest event's pane | panes | level 1 | …
- *   entries  count | each: index, as what it lies behind the one before (the first: how far before
- *            the newest event's) | split: windows that it is late for | cells
- *   session  start, as what it lies behind the end of the one before (the first: how far before the
- *            newest event) | last - start | revision and flags | cells
- *   lifetime 0, or 1 | newest - last | last - start | cells
- *   view     slides: fired | amendments | on_close: finished, shown; on_update: last
- *            sessions, on_close: shown; on_update: fired | last | start of the last row
- *            lifetime: last | start of the last row
- *   last     newest event | number of the last row's revision + 1 | its end
- *
- * with base/pack.h's spelling of numbers and cells as in aggregate/codec.h. When a key is to be
- * looked at again is not there: it follows.
+/* One key's state from bytes, as key_save.c writes them, by a layout that may be another plan's:
+ * what has no place in this one is passed over.
  *
  * The bytes may be anything. They are held against all that later arithmetic and searches rely on:
  * times and indices are those that events can lead to, and stand in order. */
@@ -26,16 +11,7 @@
 #include "base/pack.h"
 #include "view/internal.h"
 
-#define SESSION_FLAGS 3 /* bits */
-
-/* A count of slides, or a time, that may lie to either side of another; 0: there is none. */
-static void offset_save(struct buf *out, int64_t value, int64_t from, int64_t none)
-{
-    uint64_t apart = (uint64_t)(value - from);
-
-    pack_uint(out, value == none ? 0 : 1 + (apart << 1 ^ (value < from ? UINT64_MAX : 0)));
-}
-
+/* A number that may lie to either side of another; 0: there is none. */
 static int offset_load(struct slice *in, int64_t from, int64_t none, int64_t min, int64_t max,
                        int64_t *ret)
 {
@@ -66,161 +42,6 @@ static int count_load(struct slice *in, uint64_t max, uint64_t *ret)
     *ret = value;
     return 0;
 }
-
-/* ---- saving */
-
-static void entries_save(const struct keyspace *keyspace, const struct paneset *paneset,
-                         const struct panes *panes, uint32_t level, int64_t newest, struct buf *out)
-{
-    const struct panes_layout *layout = &paneset->layout;
-    int64_t width = slides_width(level);
-    int64_t before = newest >> SPAN_BITS * level;
-
-    pack_uint(out, panes->count);
-    for (uint32_t at = 0; at < panes->count; at++) {
-        char *entry = panes_entry(layout, panes, at);
-        int64_t index = pane_index(entry);
-        int64_t first_window = pane_first_window(layout, entry);
-
-        pack_uint(out, (uint64_t)(at == 0 ? before - index : index - before));
-        if (layout->split)
-            pack_uint(out, first_window == WINDOW_EVERY
-                               ? 0
-                               : (uint64_t)(first_window - (index * width + 1)));
-        cells_save(layout->plan, keyspace->source->fields, pane_cells(layout, entry),
-                   keyspace->intern, out);
-        before = index;
-    }
-}
-
-static void slides_save(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                        struct buf *out)
-{
-    struct paneset *paneset = &keyspace->panesets[number];
-    struct panes *panes = key_panes(keyspace, key, number);
-    int64_t newest = slides_index(&paneset->slides, key->newest_ms);
-
-    pack_uint(out, panes->released == PANE_NONE ? 0 : (uint64_t)(1 + newest - panes->released));
-    for (uint32_t level = 0; level <= paneset->levels; level++)
-        entries_save(keyspace, paneset, &panes[level], level, newest, out);
-}
-
-static void sessions_save(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                          struct buf *out)
-{
-    const struct panes_layout *layout = &keyspace->panesets[number].layout;
-    const struct panes *panes = key_panes(keyspace, key, number);
-    const struct session *before = NULL;
-
-    pack_uint(out, panes->count);
-    for (uint32_t at = 0; at < panes->count; at++) {
-        const struct session *session = session_at(layout, panes, at);
-
-        pack_uint(out,
-                  (uint64_t)(before ? session->start_ms - before->last_ms - layout->plan->gap_ms - 1
-                                    : key->newest_ms - session->start_ms));
-        pack_uint(out, (uint64_t)(session->last_ms - session->start_ms));
-        pack_uint(out, (uint64_t)session->revision << SESSION_FLAGS | session->has_fired |
-                           (uint64_t)session->is_due << 1 | (uint64_t)session->is_finished << 2);
-        cells_save(layout->plan, keyspace->source->fields,
-                   (const char *)session + layout->header_bytes, keyspace->intern, out);
-        before = session;
-    }
-}
-
-static void lifetime_save(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                          struct buf *out)
-{
-    const struct panes_layout *layout = &keyspace->panesets[number].layout;
-    const struct panes *panes = key_panes(keyspace, key, number);
-
-    pack_uint(out, panes->count);
-    if (panes->count == 0)
-        return;
-    const struct session *state = session_at(layout, panes, 0);
-
-    pack_uint(out, (uint64_t)(key->newest_ms - state->last_ms));
-    pack_uint(out, (uint64_t)(state->last_ms - state->start_ms));
-    cells_save(layout->plan, keyspace->source->fields, (const char *)state + layout->header_bytes,
-               keyspace->intern, out);
-}
-
-static void amendments_save(const struct amendments *all, int64_t newest, struct buf *out)
-{
-    int64_t before = newest;
-
-    pack_uint(out, all ? all->len : 0);
-    for (uint32_t i = 0; all && i < all->len; i++) {
-        const struct amendment *item = &all->items[i];
-
-        if (i == 0)
-            pack_int(out, item->window - before);
-        else
-            pack_uint(out, (uint64_t)(item->window - before));
-        pack_uint(out, (uint64_t)(uint32_t)(item->revision + 1) << 1 | item->is_due);
-        before = item->window;
-    }
-}
-
-static void last_save(const struct key_head *key, const struct view_state *state, struct buf *out)
-{
-    bool is_any = state->last.end_ms != WATERMARK_NONE;
-
-    pack_uint(out, state->last.newest_ms == WATERMARK_NONE
-                       ? 0
-                       : (uint64_t)(1 + key->newest_ms - state->last.newest_ms));
-    pack_uint(out, is_any ? UINT64_C(1) + state->last.revision : 0);
-    if (is_any)
-        pack_int(out, state->last.end_ms - key->newest_ms);
-}
-
-static void view_save(struct keyspace *keyspace, struct key_head *key, uint32_t number,
-                      struct buf *out)
-{
-    const struct view *view = &keyspace->views[number];
-    const struct view_state *state = key_view(keyspace, key, number);
-    enum paneset_kind kind = view->paneset->layout.plan->kind;
-
-    if (kind == PANES_SLIDES) {
-        struct slides slides = view->paneset->slides;
-        int64_t newest = slides_index(&slides, key->newest_ms);
-
-        offset_save(out, state->fired, newest, slides_index(&slides, WATERMARK_NONE));
-        amendments_save(state->amendments, newest, out);
-    }
-    if (kind == PANES_SESSIONS && view->plan->on_update)
-        offset_save(out, state->fired, key->newest_ms, WATERMARK_NONE);
-    if (view->plan->on_update)
-        last_save(key, state, out);
-    else if (kind == PANES_SLIDES)
-        pack_uint(out, (uint64_t)MAX(state->finished - state->fired, 0));
-    if (!view->plan->on_update)
-        offset_save(out, state->shown_ms, key->newest_ms, WATERMARK_NONE);
-    if (kind != PANES_SLIDES && view->plan->on_update && state->last.end_ms != WATERMARK_NONE)
-        pack_uint(out, (uint64_t)(state->last.end_ms - state->last_start_ms));
-}
-
-void key_save(struct keyspace *keyspace, struct key_head *key, struct buf *out)
-{
-    pack_uint(out, (uint64_t)key->newest_ms);
-    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
-        switch (kind_of(keyspace, i)) {
-        case PANES_SLIDES:
-            slides_save(keyspace, key, i, out);
-            break;
-        case PANES_SESSIONS:
-            sessions_save(keyspace, key, i, out);
-            break;
-        case PANES_LIFETIME:
-            lifetime_save(keyspace, key, i, out);
-            break;
-        }
-    }
-    for (uint32_t i = 0; i < keyspace->source->view_count; i++)
-        view_save(keyspace, key, i, out);
-}
-
-/* ---- loading */
 
 struct reader {
     struct keyspace *keyspace;
@@ -282,7 +103,7 @@ static int entry_take(struct reader *reader, const struct target *target, uint32
                       int64_t index, int64_t first_window)
 {
     struct paneset *paneset = target->paneset;
-    int64_t last_pane = ((index + 1) << SPAN_BITS * level) - 1;
+    int64_t last_pane = (index + 1) * slides_width(level) - 1;
 
     if (!paneset || (level > 0 && (!target->saved->takes_spans || level > paneset->levels)) ||
         first_window > last_pane + paneset->layout.plan->panes_max)
@@ -582,6 +403,44 @@ static int all_load(struct reader *reader)
     return reader->from.len > 0 ? -EBADMSG : 0;
 }
 
+/* Whether a view that goes on still asks for windows that hold the pane that went last: on_close.c.
+ */
+static bool asks_for_released(const struct reader *reader, uint32_t number, int64_t released)
+{
+    const struct layout_paneset *saved = &reader->layout->panesets[number];
+    struct slides slides = slides_of(saved->slide_ms, saved->offset_ms);
+    int64_t closed = slides_index(&slides, reader->keyspace->release_ms -
+                                               reader->keyspace->source->allowed_lateness_ms);
+
+    for (uint32_t i = 0; i < reader->layout->view_count; i++) {
+        const struct layout_view *view = &reader->layout->views[i];
+
+        if (view->paneset != number || view->to == PLAN_NONE || view->on_update)
+            continue;
+        const struct view_state *state = key_view(reader->keyspace, reader->key,
+                                                  (uint32_t)view->to);
+
+        if (released + view->size_ms / saved->slide_ms >= MIN(closed, state->fired))
+            return true;
+    }
+    return false;
+}
+
+/* A new view is not to take for held what is gone. */
+static void forget_released(struct reader *reader)
+{
+    for (uint32_t i = 0; i < reader->layout->paneset_count; i++) {
+        const struct layout_paneset *saved = &reader->layout->panesets[i];
+
+        if (saved->to == PLAN_NONE || saved->kind != PANES_SLIDES)
+            continue;
+        struct panes *panes = key_panes(reader->keyspace, reader->key, (uint32_t)saved->to);
+
+        if (!asks_for_released(reader, i, panes->released))
+            panes->released = PANE_NONE;
+    }
+}
+
 /* Nothing that was saved has found its place in it. */
 static bool is_empty(struct keyspace *keyspace, struct key_head *key)
 {
@@ -611,6 +470,8 @@ int key_load(struct keyspace *keyspace, const struct layout *layout, bool is_sam
     reader.key = key_add(keyspace, hash, name, keyspace->clock_ms);
     int rc = all_load(&reader);
 
+    if (rc == 0 && !is_same)
+        forget_released(&reader);
     if (rc < 0 || (!is_same && is_empty(keyspace, reader.key))) {
         key_remove(keyspace, reader.key);
         reader.key = NULL;
