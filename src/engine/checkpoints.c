@@ -45,6 +45,7 @@ void checkpoints_close(struct engine *engine)
     marks_free(engine);
     free(checkpoints->marks);
     free(checkpoints->positions);
+    buf_free(&checkpoints->adopted);
     share_block_free(checkpoints->stuck);
     store_close(checkpoints->store);
     state_dir_close(checkpoints->dir);
@@ -182,20 +183,40 @@ static bool rows_publish(struct engine *engine)
 }
 
 /* It is in force: its rows go to the file, and it may be fallen back to. */
-static void publish(struct engine *engine)
+static void mark_published(struct engine *engine, const char *id)
 {
     struct checkpoint *checkpoint;
     struct err err;
 
-    if (engine->fleet.file && !rows_publish(engine))
-        return;
-    if (checkpoint_open(engine->checkpoints.dir, engine->checkpoints.id, &checkpoint, &err)) {
+    if (checkpoint_open(engine->checkpoints.dir, id, &checkpoint, &err)) {
         log_warn("%s", err.text);
         return;
     }
     if (checkpoint_mark_published(checkpoint, &err))
         log_warn("%s", err.text);
     checkpoint_close(checkpoint);
+}
+
+void checkpoints_adopted(struct engine *engine, const char *id)
+{
+    struct checkpoints *checkpoints = &engine->checkpoints;
+
+    buf_append(&checkpoints->adopted, id, CHECKPOINT_ID_SIZE);
+    checkpoints->adopted_epoch = checkpoints->epoch + 1;
+}
+
+static void publish(struct engine *engine)
+{
+    struct checkpoints *checkpoints = &engine->checkpoints;
+
+    if (engine->fleet.file && !rows_publish(engine))
+        return;
+    mark_published(engine, checkpoints->id);
+    if (checkpoints->epoch < checkpoints->adopted_epoch)
+        return;
+    for (size_t at = 0; at < checkpoints->adopted.len; at += CHECKPOINT_ID_SIZE)
+        mark_published(engine, checkpoints->adopted.data + at);
+    buf_reset(&checkpoints->adopted);
 }
 
 static void accepted(struct engine *engine)

@@ -87,6 +87,8 @@ struct checkpoints {
     bool is_urgent; /* it begins when the one under way is over */
     uint32_t failures;
     struct savepoint savepoint;
+    struct buf adopted;     /* ids of others' checkpoints whose rows are among the next one's */
+    uint64_t adopted_epoch; /* that next one's */
     struct checkpoint_stats stats;
 };
 
@@ -108,6 +110,9 @@ int64_t checkpoints_due_ns(const struct engine *engine);
 /* Ends the one under way, then makes one of everything so far, and returns when it is in force.
  * Returns 0 or a negative errno. */
 MUST_USE int checkpoints_make(struct engine *engine, int64_t timeout_ns);
+
+/* The rows of that checkpoint of another process are among the next one's. */
+void checkpoints_adopted(struct engine *engine, const char *id);
 
 /* The next one begins at once. */
 void checkpoints_urge(struct engine *engine);

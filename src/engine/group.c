@@ -68,7 +68,8 @@ static void check_shuffled(struct engine *engine)
         snprintf(text, sizeof(text),
                  "source %s has partitioning shuffle, but the consumer group gave this process "
                  "only %u of the %u partitions of %s: run one process, or key the topic by %s and "
-                 "say partitioning: aligned",
+                 "say partitioning: aligned. (Partitions that were added while it was stopped are "
+                 "given to it when the session timeout has passed since then)",
                  source->name, engine->assigned_counts[i], partition_count(engine, i),
                  source->topic, source->fields[source->entity].name);
         engine_fail(engine, -EBUSY, text);

@@ -456,9 +456,8 @@ static bool is_own(const struct recovery *recovery, const struct named *named)
                   consumer_instance_id(recovery->engine->consumer)) == 0;
 }
 
-/* The newest of this process' checkpoints that knows the output file, or NULL: partitions that were
- * away name an older one, and those that have come from another process one that knows another
- * file. */
+/* The newest checkpoint that knows the output file, or NULL: partitions that were away name an
+ * older one, and those that have come from another process one that knows another file. */
 static struct checkpoint *output_of(const struct recovery *recovery)
 {
     const char *path = recovery->engine->plan->file_output;
@@ -468,13 +467,44 @@ static struct checkpoint *output_of(const struct recovery *recovery)
         struct checkpoint *checkpoint = recovery->names[i].checkpoint;
         const struct manifest *manifest = checkpoint_manifest(checkpoint);
 
-        if (!is_own(recovery, &recovery->names[i]) || !manifest->output.present ||
-            strcmp(manifest->output.path, path) != 0)
+        if (!manifest->output.present || strcmp(manifest->output.path, path) != 0)
             continue;
         if (!newest || strcmp(manifest->id, checkpoint_manifest(newest)->id) > 0)
             newest = checkpoint;
     }
     return newest;
+}
+
+/* Whether its rows are those of this process' file, or those of another's. */
+static bool has_own_output(const struct recovery *recovery, const struct named *named)
+{
+    const struct manifest_output *output = &checkpoint_manifest(named->checkpoint)->output;
+    const char *path = recovery->engine->plan->file_output;
+
+    return is_own(recovery, named) || !output->present || (path && strcmp(output->path, path) == 0);
+}
+
+/* Rows of a process that was gone between its commit and the end of its file: whoever goes on from
+ * that checkpoint has them in its own file, with its next checkpoint. */
+static int rows_adopt(struct recovery *recovery, struct err *err)
+{
+    struct engine *engine = recovery->engine;
+    struct checkpoints *checkpoints = &engine->checkpoints;
+    int error = 0;
+
+    for (size_t i = 0; engine->fleet.file && !error && i < recovery->name_count; i++) {
+        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
+        const struct manifest *manifest = checkpoint_manifest(checkpoint);
+
+        if (has_own_output(recovery, &recovery->names[i]) || checkpoint_published(checkpoint) ||
+            !checkpoint_rows(checkpoint))
+            continue;
+        error = file_writer_adopt(&engine->file, checkpoints->epoch + 1,
+                                  checkpoint_rows(checkpoint), manifest->output.rows_bytes, err);
+        if (!error)
+            checkpoints_adopted(engine, manifest->id);
+    }
+    return error;
 }
 
 static int output_begin(struct recovery *recovery, struct err *err)
@@ -503,7 +533,7 @@ static int names_publish(struct recovery *recovery, struct err *err)
     for (size_t i = 0; !error && i < recovery->name_count; i++) {
         struct checkpoint *checkpoint = recovery->names[i].checkpoint;
 
-        if (is_own(recovery, &recovery->names[i]) && !checkpoint_published(checkpoint))
+        if (has_own_output(recovery, &recovery->names[i]) && !checkpoint_published(checkpoint))
             error = checkpoint_mark_published(checkpoint, err);
     }
     return error;
@@ -520,7 +550,7 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
             (uint64_t)checkpoint_manifest(recovery->names[i].checkpoint)->created_ms + 1);
     }
     if (checkpoints->store)
-        return 0;
+        return rows_adopt(recovery, err);
 
     int error = store_begin(recovery, count, err);
     FAILPOINT("store_recovered");
@@ -530,6 +560,8 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
         error = output_begin(recovery, err);
     if (!error)
         error = names_publish(recovery, err);
+    if (!error)
+        error = rows_adopt(recovery, err);
     FAILPOINT("output_recovered");
     return error;
 }

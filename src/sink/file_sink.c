@@ -230,6 +230,26 @@ int file_writer_seal(struct file_writer *writer, uint64_t epoch, struct file_row
     return 0;
 }
 
+int file_writer_adopt(struct file_writer *writer, uint64_t epoch, const char *path, uint64_t bytes,
+                      struct err *err)
+{
+    struct spool from = {
+        .fd = open(path, O_RDONLY | O_CLOEXEC), .path = (char *)path, .bytes = bytes};
+    struct spool *spool;
+    int error;
+
+    CHECK(writer->spool_folder);
+    if (from.fd < 0)
+        return err_set(err, -errno, "rows of the checkpoint in %s: %s", path, strerror(errno));
+    error = spool_for(writer, epoch, &spool, err);
+    if (!error)
+        error = spool_write_all_of(spool, &from, err);
+    close(from.fd);
+    if (!error)
+        pending_add(writer, (int64_t)bytes);
+    return error;
+}
+
 static void count_published(struct file_writer *writer, uint64_t bytes)
 {
     atomic_fetch_add_explicit(&writer->bytes, bytes, memory_order_relaxed);

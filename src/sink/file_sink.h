@@ -110,6 +110,11 @@ struct file_rows {
 MUST_USE int file_writer_seal(struct file_writer *writer, uint64_t epoch, struct file_rows *ret,
                               struct err *err);
 
+/* Puts the first `bytes` bytes of a file among the rows of an epoch that is not sealed yet: rows of
+ * a process that is gone, and that no other one has published. */
+MUST_USE int file_writer_adopt(struct file_writer *writer, uint64_t epoch, const char *path,
+                               uint64_t bytes, struct err *err);
+
 /* Appends the rows of the sealed epoch to the output and syncs. Returns 0 when that is done and the
  * spool removed; -EAGAIN: a part of it is, call again; another negative errno: the output's disk is
  * full, or worse; call again to begin anew. */
