@@ -242,10 +242,9 @@ def savepoint(lab):
     )
     shown = _checkpoint_command(lab, "inspect", job.path, "before-the-change")
     require(story.topic in shown, f"it does not show what it holds:\n{shown}")
-    lab.run_bounded(job, arguments=("--from-checkpoint", "before-the-change"))
     story.send_rest()
-    lab.run_bounded(job)
-    problems = lab.row_problems(job, story.expected, last_only=True)
+    lab.run_bounded(job, arguments=("--from-checkpoint", "before-the-change"))
+    problems = lab.row_problems(job, story.expected)
     problems += lab.store_problems(job, story.expected)
     require(not problems, "\n".join(problems))
 
