@@ -244,8 +244,7 @@ def savepoint(lab):
     require(story.topic in shown, f"it does not show what it holds:\n{shown}")
     story.send_rest()
     lab.run_bounded(job, arguments=("--from-checkpoint", "before-the-change"))
-    lab.run_bounded(job)
-    problems = lab.row_problems(job, story.expected, last_only=True)
+    problems = lab.row_problems(job, story.expected)
     problems += lab.store_problems(job, story.expected)
     require(not problems, "\n".join(problems))
 
