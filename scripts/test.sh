@@ -70,8 +70,6 @@ integration() {
     /usr/bin/python3 tests/integration/run.py --engine "build/$engine/freshet" "$@"
 }
 
-failpoints() { cmake --preset failpoints && cmake --build --preset failpoints -j "$jobs" --target freshet; }
-
 reference() {
     /usr/bin/python3 tests/reference/test_reference.py &&
         /usr/bin/python3 tests/integration/run.py --self-test
