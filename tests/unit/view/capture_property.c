@@ -247,21 +247,21 @@ static void check_case(bool aligned, bool is_idle)
 static void aligned_keyspaces_go_on(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(600); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(true, false);
 }
 
 static void shuffled_keyspaces_go_on(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(600); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(false, false);
 }
 
 static void keyspaces_with_idle_clocks_go_on(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(600); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(random_chance(50), true);
 }
 
