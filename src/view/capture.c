@@ -98,6 +98,20 @@ void capture_loaded(struct keyspace *keyspace, struct key_head *key, bool is_cha
     key->changed = 0;
 }
 
+/* What went before the mark comes first of what is captured. */
+static void deleted_take(struct capture *capture)
+{
+    struct buf emptied = capture->captured;
+
+    if (capture->captured.len == 0) {
+        capture->captured = capture->deleted;
+        capture->deleted = emptied;
+    } else { /* somebody is slow: at most what was captured before */
+        buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
+        buf_reset(&capture->deleted);
+    }
+}
+
 void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all)
 {
     struct capture *capture = &keyspace->capture;
@@ -115,8 +129,7 @@ void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all)
     capture->changed = drained;
     if (all)
         bits_fill(&capture->pending, keyspace->arena, keyspace->table.record_count);
-    buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
-    buf_reset(&capture->deleted);
+    deleted_take(capture);
     if (keyspace->ids)
         ids_mark(keyspace->ids, number, all);
 }

@@ -57,14 +57,14 @@ static void note(struct snapshot *snapshot, const struct bench *bench, size_t st
 static void capture_some(struct life *life)
 {
     bool more = keyspace_capture(life->bench.keyspace, (uint32_t)random_below(4));
-    bool is_late_taker = more && random_chance(50);
+    bool stays = random_chance(more ? 50 : 10); /* what was captured: for a while */
 
-    if (!is_late_taker) /* what was captured first may stay for a while */
+    if (!stays)
         store_take(&life->store, keyspace_captured(life->bench.keyspace));
     if (more)
         return;
     life->is_capturing = false;
-    if (life->snapshot_count == SNAPSHOTS_MAX)
+    if (stays || life->snapshot_count == SNAPSHOTS_MAX)
         return;
     struct snapshot *snapshot = &life->snapshots[life->snapshot_count++];
     struct store none = snapshot->store;
