@@ -437,7 +437,8 @@ int ids_load(struct ids *ids, uint32_t group, struct slice rest, struct slice va
         if (!is_changed && is_behind)
             table->captured = table->count;
     }
-    if (!is_changed) {
+    if (width_ms ==
+        ids->width_ms) { /* the chunk goes with the table, even if it is written again */
         struct id_table *table = table_for(ids, (int64_t)index);
         struct id_chunk *chunk = chunk_note(ids, table, number);
         uint32_t at = ids->source->aligned ? 0 : group;
