@@ -8,13 +8,14 @@ SHARDS ?= auto
 DEMO_SECONDS ?= 20
 SEEDS ?= 1000
 SEED ?= 1
+MINUTES ?= 10
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan demo test test-unit test-integration sim mutation bench install \
-        clean format format-check help
+.PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sim mutation \
+        bench bench-slides install clean format format-check help
 
-release dev asan tsan:
+release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
 	@mkdir -p build
 	@cmake --preset $@ >build/$@.log 2>&1 || { cat build/$@.log; exit 1; }
@@ -35,6 +36,16 @@ test-integration: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 tests/integration/run.py $(ARGS)
 
+crash: release
+	@scripts/dependencies.sh demo test
+	@cmake --preset failpoints >build/failpoints.log 2>&1 || { cat build/failpoints.log; exit 1; }
+	@cmake --build --preset failpoints -j $(JOBS) --target freshet
+	@/usr/bin/python3 tests/integration/run.py --filter crash/ --seed $(SEED) $(ARGS)
+
+soak: release
+	@scripts/dependencies.sh demo test
+	@/usr/bin/python3 tests/integration/soak.py --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
 sim: release
 	@build/release/sim --seeds $(SEEDS) --first $(SEED)
 
@@ -45,6 +56,10 @@ mutation:
 bench: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 bench/pipeline.py $(ARGS)
+
+bench-slides: release
+	@cmake --build --preset release --target bench_slides -j $(JOBS) >build/bench-slides.log
+	@/usr/bin/python3 bench/slides.py $(ARGS)
 
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
@@ -65,10 +80,14 @@ help:
 	@echo 'make test               every test: unit, sanitizers, fuzz corpus, real Kafka and Redis'
 	@echo 'make test-unit          unit tests of a debug build'
 	@echo 'make test-integration   real Kafka and Redis (ARGS="--filter random/ --seed 7")'
+	@echo 'make crash              kill -9 at every place that has a name, and restart (SEED=1)'
+	@echo 'make soak               load while engine, Redis and broker are killed (MINUTES=10 SEED=1'
+	@echo '                        ARGS="--partitioning shuffle")'
 	@echo 'make sim                a simulated Kafka, Redis and clock, under seeds (SEEDS=5000 SEED=first)'
 	@echo 'make mutation           do the unit tests catch faults planted in the core?'
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
+	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'

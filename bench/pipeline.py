@@ -51,6 +51,8 @@ def parse_options():
     parser.add_argument("--example", nargs="+", default=["user_activity"])
     parser.add_argument("--sinks", nargs="+", default=["none", "redis"], choices=SINKS)
     parser.add_argument("--shards", nargs="+", type=int, default=[1])
+    parser.add_argument("--checkpoints", nargs="+", default=["30s"], metavar="EVERY",
+                        help="from one checkpoint to the next, to compare (default 30s)")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each, the best one counts")
     parser.add_argument("--json", type=Path, help="append each run to this file")
     parser.add_argument("--keep-late", action="store_true", help="write late and dead letters too")
@@ -71,21 +73,21 @@ def bench(example, broker, folder, options):
     )
     print(f"{example}: {made.stdout.strip()}, {options.users} users, {options.hours} h, "
           f"{PARTITIONS} partitions, partitioning {source.get('partitioning', 'shuffle')}")
-    print(f"{'sink':8}{'shards':>7}{'events/s':>12}{'CPU us/event':>14}{'rows':>12}"
+    print(f"{'sink':8}{'shards':>7}{'every':>7}{'events/s':>12}{'CPU us/event':>14}{'rows':>12}"
           f"{'Redis writes':>14}")
     for sink in options.sinks:
         for shards in options.shards:
-            runs = [run(document, sink, shards, broker, folder, options)
-                    for _ in range(options.repeat)]
-            best = min(runs, key=lambda one: one["cpu_us_per_event"])
-            report(best)
-            if options.json:
-                with options.json.open("a") as out:
-                    for one in runs:
-                        print(json.dumps({"example": example, **one}), file=out)
+            for every in options.checkpoints:
+                runs = [run(document, sink, shards, every, broker, folder, options)
+                        for _ in range(options.repeat)]
+                report(min(runs, key=lambda one: one["cpu_us_per_event"]))
+                if options.json:
+                    with options.json.open("a") as out:
+                        for one in runs:
+                            print(json.dumps({"example": example, **one}), file=out)
 
 
-def run(document, sink, shards, broker, folder, options):
+def run(document, sink, shards, every, broker, folder, options):
     number = sum(1 for _ in folder.iterdir())
     place = folder / f"run-{number}"
     place.mkdir()
@@ -94,13 +96,14 @@ def run(document, sink, shards, broker, folder, options):
         if server:
             server.start()
         path = place / "pipeline.yaml"
-        path.write_text(pipeline(document, server, sink, shards, broker, place, options))
+        text = pipeline(document, server, sink, shards, broker, place, options)
+        path.write_text(text + f"checkpoint: {{every: {every}, min_pause: 0s}}\n")
         began = time.time()
         ended = subprocess.run([options.build / "freshet", "run", path, "--bounded"],
                                capture_output=True, text=True, timeout=600)
         if ended.returncode != 0:
             sys.exit(f"freshet ended with {ended.returncode}:\n{ended.stderr}")
-        return measured(ended.stderr, sink, shards, began)
+        return {**measured(ended.stderr, sink, shards, began), "every": every}
     finally:
         if server:
             server.stop()
@@ -135,7 +138,7 @@ def measured(messages, sink, shards, began):
 
 
 def report(one):
-    print(f"{one['sink']:8}{one['shards']:>7}{one['events_per_s']:>12,}"
+    print(f"{one['sink']:8}{one['shards']:>7}{one['every']:>7}{one['events_per_s']:>12,}"
           f"{one['cpu_us_per_event']:>14.2f}{one['rows']:>12,}{one['redis_writes']:>14,}", flush=True)
 
 

@@ -147,7 +147,7 @@ static void put(struct bench *bench, int64_t now_ns)
         .values = values,
     };
 
-    redis_sink_row(bench->sink, &row, &bench->slots[number]);
+    redis_sink_row(bench->sink, &row, PLAN_NONE, &bench->slots[number]);
 }
 
 /* Returns the rows a second. `rate` 0: as fast as Redis takes them. */

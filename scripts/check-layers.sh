@@ -32,6 +32,7 @@ done <<LIST
 may     plan      base/err.h
 may     view      aggregate/cell.h
 may     shard     sink/redis_sink.h
+may     checkpoint plan/plan.h
 may-not base      plan/plan.h
 may-not plan      decode/decode.h
 may-not uring     plan/plan.h
@@ -43,7 +44,11 @@ may-not view      uring/loop.h
 may-not view      sink/row_json.h
 may-not sink      source/consumer.h
 may-not source    sink/row_json.h
+may-not sink      checkpoint/store.h
+may-not view      checkpoint/store.h
+may-not checkpoint view/keyspace.h
+may-not checkpoint kafka/client.h
 may-not shard     engine/engine.h
 may-not engine    admin/report.h
 LIST
-[ "$wrong" -eq 0 ] && echo "16 passed, 0 failed"
+[ "$wrong" -eq 0 ] && echo "21 passed, 0 failed"

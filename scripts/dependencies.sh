@@ -20,6 +20,7 @@ library yaml-0.1 libyaml-dev pipeline files
 library simdjson libsimdjson-dev JSON events
 library libmicrohttpd libmicrohttpd-dev metrics and status pages
 library libxxhash libxxhash-dev hashing of keys
+library rocksdb librocksdb-dev checkpoints
 library cmocka libcmocka-dev unit tests, built with the rest
 '
 demo='

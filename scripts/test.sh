@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 jobs=$(nproc)
 failed=
-steps=${*:-build layers reference unit asan sim sim-asan tsan integration \
+steps=${*:-build layers reference unit asan sim sim-asan tsan failpoints integration \
     integration-asan integration-tsan}
 
 now() { date +%s; }
@@ -53,6 +53,10 @@ build() { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; }
 
 unit() { build "$1" && ctest --preset "$1" -j "$jobs" -LE sim; }
 
+failpoints() {
+    cmake --preset failpoints && cmake --build --preset failpoints -j "$jobs" --target freshet
+}
+
 simulation() { build "$1" && ctest --preset "$1" -j "$jobs" -L sim; }
 
 tsan_unit() {
@@ -65,6 +69,8 @@ integration() {
     shift
     /usr/bin/python3 tests/integration/run.py --engine "build/$engine/freshet" "$@"
 }
+
+failpoints() { cmake --preset failpoints && cmake --build --preset failpoints -j "$jobs" --target freshet; }
 
 reference() {
     /usr/bin/python3 tests/reference/test_reference.py &&
@@ -79,6 +85,7 @@ step asan 'the same under AddressSanitizer and UBSan' unit asan
 step sim 'simulated Kafka, Redis and clock, under seeds' simulation release
 step sim-asan 'the same under AddressSanitizer and UBSan' simulation asan
 step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
+step failpoints 'a build that the next step kills at named places' failpoints
 step watched integration 'a real Kafka broker and a real redis-server' integration release
 step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \
     integration asan --filter random/ --cases 12 --seed 11

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "admin/checkpoint_report.h"
 #include "admin/report.h"
 #include "admin/stages.h"
 #include "base/clock.h"
@@ -80,6 +81,21 @@ static uint64_t source_keys(const struct source_stats *stats)
     return (uint64_t)gauge_get(&stats->keys);
 }
 
+static uint64_t source_cold_keys(const struct source_stats *stats)
+{
+    return (uint64_t)gauge_get(&stats->cold_keys);
+}
+
+static uint64_t source_evicted(const struct source_stats *stats)
+{
+    return counter_get(&stats->evicted);
+}
+
+static uint64_t source_loaded(const struct source_stats *stats)
+{
+    return counter_get(&stats->loaded);
+}
+
 static uint64_t source_state_bytes(const struct source_stats *stats)
 {
     return (uint64_t)gauge_get(&stats->state_bytes);
@@ -96,6 +112,9 @@ static const struct {
     {FAMILY_DUPLICATES, source_duplicates},
     {FAMILY_READ_ERRORS, source_read_errors},
     {FAMILY_KEYS, source_keys},
+    {FAMILY_COLD_KEYS, source_cold_keys},
+    {FAMILY_EVICTIONS, source_evicted},
+    {FAMILY_LOADS, source_loaded},
     {FAMILY_STATE_BYTES, source_state_bytes},
 };
 
@@ -219,6 +238,7 @@ static void freshness(struct page *page)
 struct partition_sample {
     int64_t position;
     int64_t end_offset;
+    int64_t committed;
     int64_t record_ms;
     int64_t watermark_ms;
     bool is_idle;
@@ -231,6 +251,7 @@ static bool partition_read(struct page *page, uint32_t source, uint32_t number,
     const struct partition_clock *clock = &page->fleet->clocks[source].partitions[number];
 
     ret->position = atomic_load_explicit(&progress->position, memory_order_relaxed);
+    ret->committed = atomic_load_explicit(&progress->committed, memory_order_relaxed);
     ret->record_ms = atomic_load_explicit(&progress->record_ms, memory_order_relaxed);
     ret->end_offset = engine_end_offset(page->engine, source, (int32_t)number);
     ret->watermark_ms = atomic_load_explicit(&clock->watermark_ms, memory_order_relaxed);
@@ -253,6 +274,10 @@ static void partition_write(struct page *page, enum metric_family family,
     case FAMILY_END_OFFSET:
         if (has_end)
             exposition_int(text, partition->end_offset);
+        return;
+    case FAMILY_COMMITTED:
+        if (partition->committed >= 0)
+            exposition_int(text, partition->committed);
         return;
     case FAMILY_LAG_RECORDS:
         if (has_end)
@@ -278,8 +303,8 @@ static void partition_write(struct page *page, enum metric_family family,
 static void per_partition(struct page *page)
 {
     static const enum metric_family families[] = {
-        FAMILY_POSITION,  FAMILY_END_OFFSET,      FAMILY_LAG_RECORDS, FAMILY_LAG_SECONDS,
-        FAMILY_WATERMARK, FAMILY_WATERMARK_DELAY, FAMILY_IDLE,
+        FAMILY_POSITION,    FAMILY_END_OFFSET, FAMILY_COMMITTED,       FAMILY_LAG_RECORDS,
+        FAMILY_LAG_SECONDS, FAMILY_WATERMARK,  FAMILY_WATERMARK_DELAY, FAMILY_IDLE,
     };
     struct partition_sample partition;
     char number[16];
@@ -342,6 +367,11 @@ static double shard_replaying(const struct shard_stats *stats)
     return (double)gauge_get(&stats->replaying);
 }
 
+static double shard_awaiting_commit(const struct shard_stats *stats)
+{
+    return (double)gauge_get(&stats->awaiting_commit);
+}
+
 static const struct {
     enum metric_family family;
     shard_reader *read;
@@ -354,6 +384,7 @@ static const struct {
     {FAMILY_MAIL_EVENTS, shard_mail_events},
     {FAMILY_ARENA_BYTES, shard_arena_bytes},
     {FAMILY_REPLAYING, shard_replaying},
+    {FAMILY_AWAITING_COMMIT, shard_awaiting_commit},
 };
 
 static void per_shard(struct page *page)
@@ -428,6 +459,42 @@ static void per_redis(struct page *page)
     }
 }
 
+static uint64_t feature_rows(const struct feature_lane_stats *stats)
+{
+    return counter_get(&stats->rows);
+}
+
+static uint64_t feature_bytes(const struct feature_lane_stats *stats)
+{
+    return counter_get(&stats->bytes);
+}
+
+static uint64_t feature_pending(const struct feature_lane_stats *stats)
+{
+    return (uint64_t)gauge_get(&stats->pending_bytes);
+}
+
+static void feature_topic(struct page *page)
+{
+    static const struct {
+        enum metric_family family;
+        uint64_t (*read)(const struct feature_lane_stats *stats);
+    } families[] = {
+        {FAMILY_FEATURE_ROWS, feature_rows},
+        {FAMILY_FEATURE_BYTES, feature_bytes},
+        {FAMILY_FEATURE_PENDING, feature_pending},
+    };
+    struct feature_topic *topic = page->fleet->features;
+
+    for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+        exposition_family(&page->text, families[f].family);
+        for (uint32_t i = 0; i < page->fleet->shard_count; i++)
+            sample(page, i, NULL, NULL,
+                   families[f].read(feature_lane_stats(feature_topic_lane(topic, i))));
+    }
+    one(page, FAMILY_FEATURE_FAILURES, (double)feature_topic_failures(topic));
+}
+
 static void stages(struct page *page)
 {
     char number[16];
@@ -469,9 +536,12 @@ static void process(struct page *page)
     one(page, FAMILY_MEMORY, resident_bytes());
     if (page->fleet->side)
         one(page, FAMILY_SIDE_FAILURES, (double)side_output_failures(page->fleet->side));
-    if (page->fleet->file)
+    if (page->fleet->file) {
         one(page, FAMILY_FILE_BYTES,
             (double)atomic_load_explicit(&page->fleet->file->bytes, memory_order_relaxed));
+        one(page, FAMILY_FILE_PENDING,
+            (double)atomic_load_explicit(&page->fleet->file->pending_bytes, memory_order_relaxed));
+    }
 }
 
 void report_metrics(struct engine *engine, struct buf *out)
@@ -493,5 +563,8 @@ void report_metrics(struct engine *engine, struct buf *out)
     per_shard(&page);
     if (page.plan->redis.present)
         per_redis(&page);
+    if (page.fleet->features)
+        feature_topic(&page);
+    checkpoint_metrics(engine, &page.text);
     stages(&page);
 }

@@ -2,9 +2,10 @@
 
 #include <inttypes.h>
 
+#include "admin/checkpoint_report.h"
+#include "admin/json.h"
 #include "admin/stages.h"
 #include "base/clock.h"
-#include "base/text.h"
 
 static const char *phase_name(enum engine_phase phase)
 {
@@ -81,15 +82,12 @@ bool report_ready(struct engine *engine, struct buf *out)
             buf_printf(out, "shard %u reads what the last run may have written\n", i);
             return false;
         }
+        if (gauge_get(&shard_stats(fleet->shards[i])->awaiting_commit)) {
+            buf_printf(out, "shard %u waits for the first checkpoint to be committed\n", i);
+            return false;
+        }
     }
     return true;
-}
-
-static void json_string(struct buf *out, const char *name, const char *value)
-{
-    text_json_string(out, slice_of(name));
-    buf_append_char(out, ':');
-    text_json_string(out, slice_of(value));
 }
 
 static void status_partitions(struct engine *engine, uint32_t source, struct buf *out)
@@ -100,6 +98,7 @@ static void status_partitions(struct engine *engine, uint32_t source, struct buf
     buf_printf(out, ",\"partitions\":[");
     for (uint32_t j = 0; j < fleet->clocks[source].partition_count; j++) {
         int64_t position = atomic_load(&fleet->progress[source][j].position);
+        int64_t committed = atomic_load(&fleet->progress[source][j].committed);
         int64_t end = engine_end_offset(engine, source, (int32_t)j);
         int64_t watermark_ms = atomic_load(&fleet->clocks[source].partitions[j].watermark_ms);
         int mood = atomic_load(&fleet->clocks[source].partitions[j].mood);
@@ -110,6 +109,8 @@ static void status_partitions(struct engine *engine, uint32_t source, struct buf
         if (end >= 0)
             buf_printf(out, ",\"end_offset\":%" PRId64 ",\"lag\":%" PRId64, end,
                        MAX(end - position, INT64_C(0)));
+        if (committed >= 0)
+            buf_printf(out, ",\"committed\":%" PRId64, committed);
         if (watermark_ms > WATERMARK_NONE)
             buf_printf(out, ",\"watermark_ms\":%" PRId64, watermark_ms);
         buf_printf(out, ",\"idle\":%s}", mood == PARTITION_IDLE ? "true" : "false");
@@ -163,6 +164,8 @@ void report_status(struct engine *engine, struct buf *out)
                totals.empty_rows, totals.redis_writes, totals.redis_fields, totals.keys,
                totals.state_bytes);
     status_stages(engine, out);
+    buf_printf(out, ",\"checkpoint\":");
+    checkpoint_status(engine, out);
     buf_printf(out, ",\"sources\":[");
     for (uint32_t i = 0; i < plan->source_count; i++) {
         buf_printf(out, "%s{", i ? "," : "");

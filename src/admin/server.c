@@ -5,8 +5,11 @@
 #include <microhttpd.h>
 #include <netdb.h>
 
+#include "admin/checkpoint_report.h"
+#include "admin/json.h"
 #include "admin/report.h"
 #include "base/clock.h"
+#include "engine/savepoint.h"
 
 #define CONNECTIONS_MAX    64
 #define CONNECTION_SECONDS 15
@@ -21,34 +24,44 @@ struct admin_server {
 };
 
 /* What a page writes: the body, and 200 or another status. */
-typedef unsigned page_writer(struct admin_server *server, struct buf *out);
+typedef unsigned page_writer(struct admin_server *server, struct MHD_Connection *connection,
+                             struct buf *out);
 
-static unsigned page_metrics(struct admin_server *server, struct buf *out)
+static unsigned page_metrics(struct admin_server *server, struct MHD_Connection *connection,
+                             struct buf *out)
 {
+    (void)connection;
     report_metrics(server->engine, out);
     return MHD_HTTP_OK;
 }
 
-static unsigned page_status(struct admin_server *server, struct buf *out)
+static unsigned page_status(struct admin_server *server, struct MHD_Connection *connection,
+                            struct buf *out)
 {
+    (void)connection;
     report_status(server->engine, out);
     return MHD_HTTP_OK;
 }
 
-static unsigned page_ready(struct admin_server *server, struct buf *out)
+static unsigned page_ready(struct admin_server *server, struct MHD_Connection *connection,
+                           struct buf *out)
 {
+    (void)connection;
     if (!report_ready(server->engine, out))
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     buf_printf(out, "ready\n");
     return MHD_HTTP_OK;
 }
 
-/* That this answers shows that the control thread turns; the shards have to as well. */
-static unsigned page_health(struct admin_server *server, struct buf *out)
+/* That this answers shows that the control thread turns; the shards have to as well, and state has
+ * to get to the disk. */
+static unsigned page_health(struct admin_server *server, struct MHD_Connection *connection,
+                            struct buf *out)
 {
     const struct fleet *fleet = engine_fleet(server->engine);
     int64_t now_ns = clock_monotonic_ns();
 
+    (void)connection;
     for (uint32_t i = 0; i < fleet->shard_count; i++) {
         uint64_t turns = counter_get(&shard_stats(fleet->shards[i])->turns);
 
@@ -61,19 +74,76 @@ static unsigned page_health(struct admin_server *server, struct buf *out)
             return MHD_HTTP_SERVICE_UNAVAILABLE;
         }
     }
+    if (!checkpoint_health(server->engine, out))
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
     buf_printf(out, "healthy\n");
     return MHD_HTTP_OK;
 }
 
+static unsigned page_savepoint(struct admin_server *server, struct MHD_Connection *connection,
+                               struct buf *out)
+{
+    (void)connection;
+    if (savepoint_status(server->engine, out))
+        return MHD_HTTP_OK;
+    buf_printf(out, "{\"error\":\"no savepoint has been asked for\"}\n");
+    return MHD_HTTP_NOT_FOUND;
+}
+
+static unsigned refuse(struct buf *out, unsigned status, const char *text)
+{
+    if (!text_is_utf8(slice_of(text)))
+        text = "what was asked for is not UTF-8";
+    buf_append_char(out, '{');
+    json_string(out, "error", text);
+    buf_printf(out, "}\n");
+    return status;
+}
+
+static unsigned status_of(int error)
+{
+    switch (error) {
+    case -EINVAL:
+        return MHD_HTTP_BAD_REQUEST;
+    case -EAGAIN:
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    default:
+        return MHD_HTTP_CONFLICT;
+    }
+}
+
+/* POST /savepoint?name=…&pipeline=…: the pipeline, if it is given, has to be this one. */
+static unsigned page_savepoint_make(struct admin_server *server, struct MHD_Connection *connection,
+                                    struct buf *out)
+{
+    const char *mine = engine_fleet(server->engine)->plan->pipeline;
+    const char *name = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "name");
+    const char *wanted = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "pipeline");
+    struct err err;
+
+    if (wanted && strcmp(wanted, mine) != 0) {
+        err_set(&err, -EINVAL, "this engine runs pipeline %s, not %s", mine, wanted);
+        return refuse(out, MHD_HTTP_CONFLICT, err.text);
+    }
+    int error = savepoint_request(server->engine, name ? name : "", &err);
+    if (error)
+        return refuse(out, status_of(error), err.text);
+    savepoint_status(server->engine, out);
+    return MHD_HTTP_ACCEPTED;
+}
+
 static const struct page {
     const char *path;
+    const char *method;
     const char *type;
     page_writer *write;
 } pages[] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics},
-    {"/health", "text/plain; charset=utf-8", page_health},
-    {"/ready", "text/plain; charset=utf-8", page_ready},
-    {"/status", "application/json", page_status},
+    {"/metrics", MHD_HTTP_METHOD_GET, "text/plain; version=0.0.4; charset=utf-8", page_metrics},
+    {"/health", MHD_HTTP_METHOD_GET, "text/plain; charset=utf-8", page_health},
+    {"/ready", MHD_HTTP_METHOD_GET, "text/plain; charset=utf-8", page_ready},
+    {"/status", MHD_HTTP_METHOD_GET, "application/json", page_status},
+    {"/savepoint", MHD_HTTP_METHOD_GET, "application/json", page_savepoint},
+    {"/savepoint", MHD_HTTP_METHOD_POST, "application/json", page_savepoint_make},
 };
 
 static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, const char *type,
@@ -91,28 +161,51 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
     return result;
 }
 
+/* HEAD is GET, of which the server sends no body. */
+static bool is_method(const struct page *page, const char *method)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+        method = MHD_HTTP_METHOD_GET;
+    return strcmp(method, page->method) == 0;
+}
+
+static unsigned page_write(struct admin_server *server, struct MHD_Connection *connection,
+                           const char *url, const char *method, const char **ret_type,
+                           struct buf *out)
+{
+    unsigned status = MHD_HTTP_NOT_FOUND;
+
+    *ret_type = "text/plain; charset=utf-8";
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        if (strcmp(url, pages[i].path) != 0)
+            continue;
+        if (is_method(&pages[i], method)) {
+            *ret_type = pages[i].type;
+            return pages[i].write(server, connection, out);
+        }
+        status = MHD_HTTP_METHOD_NOT_ALLOWED;
+    }
+    buf_printf(out, "/metrics /health /ready /status /savepoint\n");
+    return status;
+}
+
+/* Called when the headers are there, again for each piece of a body, which nobody wants, and, with
+ * none left, for the answer. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **state)
 {
-    struct admin_server *server = context;
+    static char seen;
     struct buf body = {0};
-    unsigned status = MHD_HTTP_NOT_FOUND;
-    const char *type = "text/plain; charset=utf-8";
+    const char *type;
 
-    (void)version, (void)upload, (void)state;
-    *upload_size = 0;
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        status = MHD_HTTP_METHOD_NOT_ALLOWED;
-    for (size_t i = 0; status == MHD_HTTP_NOT_FOUND && i < ARRAY_LEN(pages); i++) {
-        if (strcmp(url, pages[i].path) == 0) {
-            type = pages[i].type;
-            status = pages[i].write(server, &body);
-        }
+    (void)version, (void)upload;
+    if (!*state || *upload_size > 0) {
+        *state = &seen;
+        *upload_size = 0;
+        return MHD_YES;
     }
-    if (status == MHD_HTTP_NOT_FOUND)
-        buf_printf(&body, "/metrics /health /ready /status\n");
-
+    unsigned status = page_write(context, connection, url, method, &type, &body);
     enum MHD_Result result = respond(connection, status, type, &body);
     buf_free(&body);
     return result;

@@ -15,6 +15,11 @@ int64_t clock_monotonic_ns(void)
     return now_ns(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boottime_ns(void)
+{
+    return now_ns(CLOCK_BOOTTIME);
+}
+
 int64_t clock_realtime_ms(void)
 {
     return now_ns(CLOCK_REALTIME) / NS_PER_MS;

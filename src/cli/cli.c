@@ -15,27 +15,109 @@ static const struct cli_command commands[] = {
             "\n"
             "Examples:\n"
             "  freshet run pipeline.yaml\n"
-            "  freshet run pipeline.yaml --bounded     all that is in the topics now, then end\n",
+            "  freshet run pipeline.yaml --bounded     all that is in the topics now, then end\n"
+            "  freshet run pipeline.yaml --from-checkpoint\n"
+            "\n"
+            "It goes on from the checkpoint that the group's committed offsets name. If they name\n"
+            "none, or what is there does not fit, it says so and ends; these two flags go on:\n"
+            "--fresh drops the state, --from-checkpoint takes it with its own offsets.\n",
         .positional_min = 1,
         .positional_max = 1,
         .options =
             {[RUN_BOUNDED] = {"--bounded", NULL,
                               "read to the end offsets seen at start, let time run out, end"},
-             [RUN_LOG_LEVEL] = {"--log-level", "LEVEL", "debug, info (default), warn or error"}},
+             [RUN_LOG_LEVEL] = {"--log-level", "LEVEL", "debug, info (default), warn or error"},
+             [RUN_FRESH] = {"--fresh", NULL,
+                            "begin with empty state where the sources say, not where the group "
+                            "left off"},
+             [RUN_FROM_CHECKPOINT] = {"--from-checkpoint", "[ID|NAME]",
+                                      "go on from this checkpoint or savepoint (default: the "
+                                      "newest), whatever the group's offsets are"}},
         .run = command_run,
     },
     {
         .name = "check",
         .synopsis = "FILE",
         .summary = "Validate a pipeline file and print its plan",
-        .details = "Says what is wrong with file, line and column, or prints what would run.\n"
-                   "Connects to nothing.\n"
-                   "\n"
-                   "Example:\n"
-                   "  freshet check pipeline.yaml\n",
+        .details =
+            "Says what is wrong with file, line and column, or prints what would run. With\n"
+            "--against: which features would keep their state, start empty or be dropped if it\n"
+            "went on from that checkpoint; exit code 1 if it could not. Connects to nothing.\n"
+            "\n"
+            "Examples:\n"
+            "  freshet check pipeline.yaml\n"
+            "  freshet check changed.yaml --against before-upgrade\n"
+            "  freshet check changed.yaml --against /var/lib/freshet    the newest one there\n",
         .positional_min = 1,
         .positional_max = 1,
+        .options = {[CHECK_AGAINST] = {"--against", "WHAT",
+                                       "a checkpoint's id or folder, a savepoint's name, or a "
+                                       "state.dir"},
+                    [CHECK_JSON] = {"--json", NULL, "with --against: one JSON object"}},
         .run = command_check,
+    },
+    {
+        .name = "checkpoint ls",
+        .synopsis = "FILE",
+        .summary = "List checkpoints and savepoints",
+        .details =
+            "Those in the pipeline's state.dir, newest first: of how many partitions the group's\n"
+            "committed offsets name each, and what is wrong with it if something is.\n"
+            "\n"
+            "Examples:\n"
+            "  freshet checkpoint ls pipeline.yaml\n"
+            "  freshet checkpoint ls pipeline.yaml --json | jq -r 'select(.valid) | .id'\n",
+        .positional_min = 1,
+        .positional_max = 1,
+        .options = {[LS_JSON] = {"--json", NULL, "one JSON object a line"},
+                    [LS_VERIFY] = {"--verify", NULL, "read every file in full, not only its size"}},
+        .run = command_checkpoint_ls,
+    },
+    {
+        .name = "checkpoint inspect",
+        .synopsis = "FILE ID|NAME",
+        .summary = "Show what a checkpoint holds, and verify it",
+        .details = "Prints its manifest and reads every file in full; exit code 1 if one is not "
+                   "as\nit was written.\n"
+                   "\n"
+                   "Example:\n"
+                   "  freshet checkpoint inspect pipeline.yaml before-upgrade\n",
+        .positional_min = 2,
+        .positional_max = 2,
+        .options = {[INSPECT_JSON] = {"--json", NULL, "one JSON object"}},
+        .run = command_checkpoint_inspect,
+    },
+    {
+        .name = "checkpoint save",
+        .synopsis = "FILE [NAME]",
+        .summary = "Have the running engine make a savepoint",
+        .details =
+            "A savepoint is a checkpoint with a name that is kept until somebody removes its\n"
+            "folder. Asks the engine at the pipeline's admin.listen, waits until the savepoint\n"
+            "is in force and prints its id and where it is. Without NAME: savepoint-<UTC time>.\n"
+            "\n"
+            "Example:\n"
+            "  freshet checkpoint save pipeline.yaml before-upgrade\n",
+        .positional_min = 1,
+        .positional_max = 2,
+        .options = {[SAVE_JSON] = {"--json", NULL, "one JSON object"}},
+        .run = command_checkpoint_save,
+    },
+    {
+        .name = "checkpoint restore",
+        .synopsis = "FILE ID|NAME",
+        .summary = "Make the next run go on from a checkpoint",
+        .details =
+            "Verifies it, says what the pipeline file keeps of it, and commits its offsets for\n"
+            "the group. The engine has to be stopped; Kafka counts it as a member until its\n"
+            "session has timed out, and this waits for that. What was computed since is computed\n"
+            "again: the output file is cut back, rows in the feature topic are there twice.\n"
+            "\n"
+            "Example:\n"
+            "  freshet checkpoint restore pipeline.yaml before-upgrade\n",
+        .positional_min = 2,
+        .positional_max = 2,
+        .run = command_checkpoint_restore,
     },
     {
         .name = "get",
@@ -92,14 +174,18 @@ int cli_load_plan(const char *path, struct plan **ret)
     return error ? EXIT_BAD_PLAN : EXIT_DONE;
 }
 
+static void command_print(const struct cli_command *command, FILE *out)
+{
+    fprintf(out, "  %-18s %-12s %s\n", command->name, command->synopsis, command->summary);
+}
+
 static void usage(FILE *out)
 {
     fprintf(out,
             "freshet computes event-time windowed features from Kafka events and keeps them in "
             "Redis.\n\nUsage: freshet COMMAND [ARGUMENTS]\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  %-7s %-12s %s\n", commands[i].name, commands[i].synopsis,
-                commands[i].summary);
+        command_print(&commands[i], out);
     fprintf(out, "\nExamples:\n"
                  "  freshet demo\n"
                  "  freshet check pipeline.yaml\n"
@@ -121,7 +207,7 @@ static void command_usage(const struct cli_command *command, FILE *out)
 
         snprintf(spelled, sizeof(spelled), "%s%s%s", option->name, option->value ? " " : "",
                  option->value ? option->value : "");
-        fprintf(out, "  %-20s %s\n", spelled, option->meaning);
+        fprintf(out, "  %-27s %s\n", spelled, option->meaning);
     }
     fprintf(out, "\n%s", command->details);
 }
@@ -166,6 +252,13 @@ static int option_take(const struct cli_command *command, int argc, char **argv,
         args->values[number] = equals + 1;
         return 0;
     }
+    if (command->options[number].value[0] == '[') {
+        bool is_given = *at + 1 < argc && argv[*at + 1][0] != '-' &&
+                        args->positional_count >= command->positional_min;
+
+        args->values[number] = is_given ? argv[++*at] : "";
+        return 0;
+    }
     if (*at + 1 == argc)
         return usage_error(command, "a value is missing behind", argv[*at]);
     args->values[number] = argv[++*at];
@@ -203,6 +296,64 @@ static int command_start(const struct cli_command *command, int argc, char **arg
     return code;
 }
 
+/* How many arguments name the command; 0: they don't. */
+static int words_matched(const struct cli_command *command, int argc, char **argv)
+{
+    const char *name = command->name;
+    int words = 0;
+
+    while (words < argc) {
+        size_t len = strlen(argv[words]);
+
+        if (strncmp(name, argv[words], len) != 0)
+            return 0;
+        words++;
+        if (name[len] == '\0')
+            return words;
+        if (name[len] != ' ')
+            return 0;
+        name += len + 1;
+    }
+    return 0;
+}
+
+/* Whether commands of two words begin with it. */
+static bool is_family(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strncmp(commands[i].name, name, len) == 0 && commands[i].name[len] == ' ')
+            return true;
+    }
+    return false;
+}
+
+static void family_usage(const char *name, FILE *out)
+{
+    size_t len = strlen(name);
+
+    fprintf(out, "Usage: freshet %s COMMAND [ARGUMENTS]\n\nCommands:\n", name);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strncmp(commands[i].name, name, len) == 0 && commands[i].name[len] == ' ')
+            command_print(&commands[i], out);
+    }
+    fprintf(out, "\n'freshet %s COMMAND --help' tells more.\n", name);
+}
+
+/* The first word of several commands, without a second one that makes one of them. */
+static int family_start(const char *name, const char *second)
+{
+    if (second && (strcmp(second, "--help") == 0 || strcmp(second, "-h") == 0)) {
+        family_usage(name, stdout);
+        return EXIT_DONE;
+    }
+    if (second)
+        cli_error("no such command: %s %s", name, second);
+    family_usage(name, stderr);
+    return EXIT_USAGE;
+}
+
 int cli_main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
@@ -220,8 +371,12 @@ int cli_main(int argc, char **argv)
         return EXIT_DONE;
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (strcmp(commands[i].name, name) == 0)
-            return command_start(&commands[i], argc - 2, argv + 2);
+        int words = words_matched(&commands[i], argc - 1, argv + 1);
+
+        if (words > 0)
+            return command_start(&commands[i], argc - 1 - words, argv + 1 + words);
     }
+    if (is_family(name))
+        return family_start(name, argc > 2 ? argv[2] : NULL);
     return usage_error(NULL, "no such command:", name);
 }

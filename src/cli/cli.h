@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "checkpoint/checkpoint.h"
 #include "plan/plan.h"
 
 enum exit_code {
@@ -15,8 +16,10 @@ enum exit_code {
 
 /* An option of a command, without or with a value. */
 struct cli_option {
-    const char *name;  /* "--bounded" */
-    const char *value; /* what help calls its value, or NULL: it has none */
+    const char *name; /* "--bounded" */
+    /* What help calls its value; NULL: it has none; "[…]": it may have one, behind '=' or, when all
+     * positional arguments that there must be are there, as the next argument. */
+    const char *value;
     const char *meaning;
 };
 
@@ -30,7 +33,7 @@ struct cli_args {
 };
 
 struct cli_command {
-    const char *name;
+    const char *name;     /* "run"; "checkpoint ls": one of several that belong together */
     const char *synopsis; /* of its positional arguments */
     const char *summary;  /* one line */
     const char *details;  /* for its own help: what it does, examples */
@@ -46,17 +49,45 @@ int cli_main(int argc, char **argv);
 /* Loads a pipeline file; on failure says why on stderr and returns EXIT_BAD_PLAN. */
 int cli_load_plan(const char *path, struct plan **ret);
 
+/* Opens a checkpoint of the pipeline's state.dir, by id or savepoint's name. */
+MUST_USE int cli_open_checkpoint(const struct plan *plan, const char *id, struct checkpoint **ret,
+                                 struct err *err);
+
 /* "freshet: …" on stderr. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int command_run(const struct cli_args *args);
 int command_check(const struct cli_args *args);
+int command_checkpoint_ls(const struct cli_args *args);
+int command_checkpoint_inspect(const struct cli_args *args);
+int command_checkpoint_save(const struct cli_args *args);
+int command_checkpoint_restore(const struct cli_args *args);
 int command_get(const struct cli_args *args);
 int command_demo(const struct cli_args *args);
 
 enum run_option {
     RUN_BOUNDED,
     RUN_LOG_LEVEL,
+    RUN_FRESH,
+    RUN_FROM_CHECKPOINT,
+};
+
+enum check_option {
+    CHECK_AGAINST,
+    CHECK_JSON,
+};
+
+enum ls_option {
+    LS_JSON,
+    LS_VERIFY,
+};
+
+enum inspect_option {
+    INSPECT_JSON,
+};
+
+enum save_option {
+    SAVE_JSON,
 };
 
 enum get_option {

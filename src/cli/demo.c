@@ -65,6 +65,8 @@ static const char pipeline_format[] =
     "    where: {event_type: purchase}\n"
     "    features:\n"
     "      purchase_count_30m: {count: true}\n"
+    "state: {dir: \"%s/state\"}\n"
+    "checkpoint: {every: 5s}\n"
     "engine: {shards: %s}\n";
 
 struct demo {
@@ -313,7 +315,8 @@ static int plan_make(struct demo *demo, const char *shards, struct plan **ret)
     struct buf messages = {0};
     int error;
 
-    buf_printf(&text, pipeline_format, demo->world.brokers, demo->world.socket, shards);
+    buf_printf(&text, pipeline_format, demo->world.brokers, demo->world.socket, demo->world.folder,
+               shards);
     error = plan_parse("demo", buf_slice(&text), ret, &messages);
     if (error)
         fprintf(stderr, "%s", buf_string(&messages));

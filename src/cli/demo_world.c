@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checkpoint/files.h"
+
 #define REDIS_START_TRIES    200
 #define REDIS_START_PAUSE_US 25000
 #define MOCK_BROKERS         1
@@ -112,15 +114,15 @@ int demo_world_open(struct demo_world *world, const char *redis_server, const ch
 
 void demo_world_close(struct demo_world *world)
 {
+    struct err err;
+
     if (world->producer)
         rd_kafka_destroy(world->producer); /* the broker with it */
     if (world->redis > 0) {
         kill(world->redis, SIGTERM);
         waitpid(world->redis, NULL, 0);
     }
-    if (world->folder[0]) {
-        unlink(world->socket);
-        rmdir(world->folder);
-    }
+    if (world->folder[0] && tree_remove(world->folder, &err))
+        fprintf(stderr, "%s\n", err.text);
     *world = (struct demo_world){0};
 }

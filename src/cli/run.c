@@ -19,7 +19,9 @@ struct runner {
     const struct plan *plan;
     struct admin_server *admin;
     bool bounded;
-    bool is_watched; /* stderr is a terminal */
+    bool fresh;
+    const char *from_checkpoint; /* or NULL */
+    bool is_watched;             /* stderr is a terminal */
     unsigned ticks;
 };
 
@@ -95,7 +97,12 @@ static void summary_log(const struct engine *engine)
 static int pipeline_run(struct runner *runner)
 {
     struct engine_options options = {
-        .bounded = runner->bounded, .tick = on_tick, .context = runner};
+        .bounded = runner->bounded,
+        .fresh = runner->fresh,
+        .from_checkpoint = runner->from_checkpoint,
+        .tick = on_tick,
+        .context = runner,
+    };
     struct engine *engine;
     struct err err = {0};
     int error = engine_create(runner->plan, &options, &engine, &err);
@@ -127,6 +134,8 @@ int command_run(const struct cli_args *args)
 {
     struct runner runner = {
         .bounded = args->values[RUN_BOUNDED] != NULL,
+        .fresh = args->values[RUN_FRESH] != NULL,
+        .from_checkpoint = args->values[RUN_FROM_CHECKPOINT],
         .is_watched = isatty(STDERR_FILENO),
     };
     enum log_level level = LOG_INFO;
@@ -136,6 +145,10 @@ int command_run(const struct cli_args *args)
     if (args->values[RUN_LOG_LEVEL] && log_level_parse(args->values[RUN_LOG_LEVEL], &level)) {
         cli_error("--log-level is debug, info, warn or error, not \"%s\"",
                   args->values[RUN_LOG_LEVEL]);
+        return EXIT_USAGE;
+    }
+    if (runner.fresh && runner.from_checkpoint) {
+        cli_error("--fresh and --from-checkpoint exclude each other");
         return EXIT_USAGE;
     }
     log_set_level(level);

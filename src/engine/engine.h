@@ -24,6 +24,9 @@ enum engine_phase {
 
 struct engine_options {
     bool bounded; /* read to the end offsets seen at start, let time run out, stop */
+    bool fresh;   /* begin with empty state where the sources say, whatever was committed */
+    /* Go on from this checkpoint ("": the newest), whatever was committed; or NULL. */
+    const char *from_checkpoint;
     /* Called about every second while it runs; may be NULL. */
     void (*tick)(void *context, struct engine *engine);
     void *context;
@@ -49,6 +52,9 @@ struct loop *engine_loop(struct engine *engine);
 /* Any thread, while the engine lives. */
 const struct fleet *engine_fleet(const struct engine *engine);
 enum engine_phase engine_phase(const struct engine *engine);
+
+/* Control thread: how checkpoints are getting on (engine/checkpoints.h). */
+const struct checkpoints *engine_checkpoints(const struct engine *engine);
 
 /* Control thread: the last known end of a partition, or -1. */
 int64_t engine_end_offset(struct engine *engine, uint32_t source, int32_t partition);

@@ -8,8 +8,20 @@
 
 /* The pipeline file may not change what freshet's guarantees rest on. */
 static const char *const reserved[] = {
-    "auto.offset.reset",    "bootstrap.servers", "enable.auto.commit",   "enable.auto.offset.store",
-    "enable.partition.eof", "group.id",          "metadata.broker.list",
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "delivery.timeout.ms",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "message.timeout.ms",
+    "metadata.broker.list",
+    "request.required.acks",
+    "transactional.id",
 };
 
 static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)

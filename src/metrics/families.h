@@ -38,6 +38,12 @@
     X(FRESHNESS, "freshet_view_freshness_seconds", GAUGE, "view",                                  \
       "Now less the latest window end among the view's rows")                                      \
     X(KEYS, "freshet_keys", GAUGE, "shard source", "Entity keys with state")                       \
+    X(COLD_KEYS, "freshet_cold_keys", GAUGE, "shard source",                                       \
+      "Of these, keys whose state is not in memory but in the work store")                         \
+    X(EVICTIONS, "freshet_evictions_total", COUNTER, "shard source",                               \
+      "Keys whose state left memory")                                                              \
+    X(LOADS, "freshet_cold_loads_total", COUNTER, "shard source",                                  \
+      "Keys whose state came back from the work store")                                            \
     X(STATE_BYTES, "freshet_state_bytes", GAUGE, "shard source",                                   \
       "Bytes of state: key records, panes, sketches")                                              \
     X(VIEW_BYTES, "freshet_view_state_bytes", GAUGE, "shard view",                                 \
@@ -48,6 +54,8 @@
       "Offset of the next record to read")                                                         \
     X(END_OFFSET, "freshet_partition_end_offset", GAUGE, "source partition",                       \
       "Offset behind the newest record")                                                           \
+    X(COMMITTED, "freshet_partition_committed_offset", GAUGE, "source partition",                  \
+      "Offset that the group has committed: where a start goes on")                                \
     X(LAG_RECORDS, "freshet_lag_records", GAUGE, "source partition", "Records not read yet")       \
     X(LAG_SECONDS, "freshet_lag_seconds", GAUGE, "source partition",                               \
       "Age of the last record read, while there are others behind it")                             \
@@ -66,7 +74,19 @@
     X(MAIL_EVENTS, "freshet_mail_events_total", COUNTER, "shard", "Events sent to other shards")   \
     X(REPLAYING, "freshet_replaying", GAUGE, "shard",                                              \
       "1 while rows for Redis are held back after a start")                                        \
+    X(AWAITING_COMMIT, "freshet_awaiting_commit", GAUGE, "shard",                                  \
+      "1 while rows for Redis wait for a checkpoint to be committed")                              \
     X(FILE_BYTES, "freshet_file_output_bytes_total", COUNTER, "", "Written to the output file")    \
+    X(FILE_PENDING, "freshet_file_output_pending_bytes", GAUGE, "",                                \
+      "Rows of the checkpoints under way: not in the output file yet")                             \
+    X(FEATURE_ROWS, "freshet_feature_topic_rows_total", COUNTER, "shard",                          \
+      "Rows handed to the Kafka client for the feature topic")                                     \
+    X(FEATURE_BYTES, "freshet_feature_topic_bytes_total", COUNTER, "shard",                        \
+      "Bytes of their keys and values")                                                            \
+    X(FEATURE_PENDING, "freshet_feature_topic_pending_bytes", GAUGE, "shard",                      \
+      "Rows that wait for the transaction before theirs, or for room in the client's queue")       \
+    X(FEATURE_FAILURES, "freshet_feature_topic_failures_total", COUNTER, "",                       \
+      "Rows that were refused for good")                                                           \
     X(REDIS_ROWS, "freshet_redis_rows_total", COUNTER, "shard outcome",                            \
       "Rows for Redis: taken in all; of them coalesced with an earlier one, unchanged, kept, "     \
       "older than what is shown, too large")                                                       \
@@ -81,6 +101,26 @@
     X(REDIS_DIRTY, "freshet_redis_dirty_keys", GAUGE, "shard", "Keys that wait to be written")     \
     X(REDIS_IN_FLIGHT, "freshet_redis_in_flight", GAUGE, "shard",                                  \
       "Writes that Redis has not answered")                                                        \
+    X(CHECKPOINTS, "freshet_checkpoints_total", COUNTER, "outcome",                                \
+      "Checkpoints: done (in force) and failed")                                                   \
+    X(CHECKPOINT_FAILURES, "freshet_checkpoint_failures_in_row", GAUGE, "",                        \
+      "Checkpoints that have failed since the last one in force")                                  \
+    X(CHECKPOINT_AGE, "freshet_checkpoint_age_seconds", GAUGE, "",                                 \
+      "Since the last one came into force; before that, since the first one began")                \
+    X(CHECKPOINT_DURATION, "freshet_checkpoint_duration_seconds", GAUGE, "",                       \
+      "How long the last one took, from its beginning until it was in force")                      \
+    X(CHECKPOINT_SIZE, "freshet_checkpoint_size_bytes", GAUGE, "",                                 \
+      "Bytes of changed state that the last one wrote")                                            \
+    X(CHECKPOINT_ENTRIES, "freshet_checkpoint_entries_total", COUNTER, "",                         \
+      "Entries (keys, ids, unsent images) that checkpoints wrote")                                 \
+    X(CHECKPOINT_BYTES, "freshet_checkpoint_bytes_total", COUNTER, "", "Bytes of these")           \
+    X(STORE_DISK, "freshet_checkpoint_store_disk_bytes", GAUGE, "",                                \
+      "Files of the work store, which checkpoints share")                                          \
+    X(STORE_MEMORY, "freshet_checkpoint_store_memory_bytes", GAUGE, "",                            \
+      "Memory of the work store: buffers and cache")                                               \
+    X(CHECKPOINT_STAGE, "freshet_checkpoint_stage_seconds", HISTOGRAM, "stage",                    \
+      "align: command to mark, per shard; capture: until the last entry is there; freeze: on "     \
+      "disk; commit: until the offsets are accepted; total")                                       \
     X(STAGE, "freshet_stage_seconds", HISTOGRAM, "shard stage",                                    \
       "fetch: record time to polled; decode: per record; apply: per event; turn: of the loop; "    \
       "emit_wait: row to socket; redis: socket to reply; end_to_end: record time to reply; "       \

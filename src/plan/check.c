@@ -125,6 +125,43 @@ static void check_written_topic(struct compile *compile, uint32_t number, const 
                 bind_label(&compile->binder, compile->sources[source].pair->key->text));
 }
 
+/* Who writes dead letters or late events to the topic: "dead_letter_topic of source s", or NULL. */
+static const char *side_topic_owner(struct compile *compile, const char *topic)
+{
+    const struct plan *plan = compile->plan;
+
+    for (uint32_t i = 0; i < plan->source_count; i++) {
+        const struct plan_source *source = &plan->sources[i];
+        bool late = source->late_topic && strcmp(source->late_topic, topic) == 0;
+
+        if (late || (source->dead_letter_topic && strcmp(source->dead_letter_topic, topic) == 0))
+            return plan_printf(compile->binder.scratch, "%s of source %s",
+                               late ? "late_topic" : "dead_letter_topic",
+                               bind_label(&compile->binder, compile->sources[i].pair->key->text));
+    }
+    return NULL;
+}
+
+static void check_feature_topic(struct compile *compile)
+{
+    const char *topic = compile->plan->feature_topic.name;
+    const struct tree_node *at;
+
+    if (!topic)
+        return;
+    at = tree_find(tree_find(tree_find(compile->root, "outputs")->value, "kafka")->value, "topic")
+             ->value;
+    int source = find_topic(compile->plan, topic);
+    const char *owner = side_topic_owner(compile, topic);
+    if (source != PLAN_NONE)
+        mistake(&compile->binder, at,
+                "topic: %s is the topic of source %s; a pipeline must not read what it writes",
+                topic, bind_label(&compile->binder, compile->sources[source].pair->key->text));
+    else if (owner)
+        mistake(&compile->binder, at, "topic: %s is the %s; rows need a topic of their own", topic,
+                owner);
+}
+
 void check_topics(struct compile *compile)
 {
     const struct plan *plan = compile->plan;
@@ -143,6 +180,7 @@ void check_topics(struct compile *compile)
         check_written_topic(compile, i, "late_topic", source->late_topic);
         check_written_topic(compile, i, "dead_letter_topic", source->dead_letter_topic);
     }
+    check_feature_topic(compile);
 }
 
 void check_unused_sources(struct compile *compile)

@@ -268,6 +268,12 @@ struct plan_checkpoint {
     uint32_t retain;
 };
 
+/* outputs.kafka */
+struct plan_feature_topic {
+    const char *name; /* or NULL: there is none */
+    bool transactional;
+};
+
 struct plan {
     const char *file; /* as given, for messages */
     const char *pipeline;
@@ -282,6 +288,7 @@ struct plan {
     struct plan_engine engine;
     struct plan_admin admin;
     const char *file_output; /* path of outputs.file, or NULL */
+    struct plan_feature_topic feature_topic;
     struct plan_memory *memory;
 };
 

@@ -511,6 +511,12 @@ static void print_engine(struct buf *out, const struct plan *plan)
                plan->admin.port);
     if (plan->file_output)
         print_setting(out, "rows to", plan->file_output);
+    if (plan->feature_topic.name) {
+        label(out, "rows to");
+        buf_printf(out, "topic %s, %s\n", plan->feature_topic.name,
+                   plan->feature_topic.transactional ? "with each checkpoint, in a transaction"
+                                                     : "at once, and again after a crash");
+    }
 }
 
 void plan_print(const struct plan *plan, struct buf *out)

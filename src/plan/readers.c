@@ -446,7 +446,7 @@ static bool read_cpus(struct binder *binder, const struct setting *setting,
 static bool read_section(struct binder *binder, const struct setting *setting,
                          const struct tree_pair *pair, void *to)
 {
-    return bind_section(binder, setting->section, setting->name, pair, to);
+    return bind_section(binder, setting->section, setting->section->name, pair, to);
 }
 
 static bool read_later(struct binder *binder, const struct setting *setting,

@@ -242,7 +242,8 @@ static const struct setting state_rows[] = {
      .summary = "Event time after which state that no window needs is freed; a key's lifetime "
                 "starts anew after so long without an event"},
     {"memory", SETTING_SIZE, "8GiB", STORED(plan_state, memory_bytes), .min = 1 << 20,
-     .max = INT64_C(1) << 50, .summary = "The most that state may take"},
+     .max = INT64_C(1) << 50,
+     .summary = "What state may take in memory; keys beyond it are in `dir`"},
 };
 const struct section settings_state = {"state", ROWS(state_rows)};
 
@@ -272,16 +273,17 @@ const struct section settings_engine = {"engine", ROWS(engine_rows)};
 
 static const struct setting admin_rows[] = {
     {"listen", SETTING_LISTEN, "127.0.0.1:9180",
-     .summary = "Address of `/metrics`, `/health`, `/ready` and `/status`; port 0: any free one; "
-                "IPv6 in brackets"},
+     .summary =
+         "Address of `/metrics`, `/health`, `/ready`, `/status` and `/savepoint`; port 0: any "
+         "free one; IPv6 in brackets"},
 };
 const struct section settings_admin = {"admin", ROWS(admin_rows)};
 
 static const struct setting output_rows[] = {
     {"file", SETTING_SECTION, .section = &settings_output_file, .derived = "none",
      .summary = "Every row, one JSON object a line"},
-    {"kafka", SETTING_LATER, .not_yet = true, .written = "mapping",
-     .summary = "Every row, to a topic"},
+    {"kafka", SETTING_SECTION, STORED(plan, feature_topic), .section = &settings_output_kafka,
+     .derived = "none", .summary = "Every row, one JSON object a record, to a topic"},
     {"parquet", SETTING_LATER, .not_yet = true, .written = "mapping",
      .summary = "Every row, in Parquet files"},
     {"iceberg", SETTING_LATER, .not_yet = true, .written = "mapping",
@@ -294,6 +296,16 @@ static const struct setting output_file_rows[] = {
      .summary = "File that rows are appended to"},
 };
 const struct section settings_output_file = {"file", ROWS(output_file_rows)};
+
+static const struct setting output_kafka_rows[] = {
+    {"topic", SETTING_TOPIC, STORED(plan_feature_topic, name), .required = true,
+     .summary = "Topic that rows are written to, keyed by the entity"},
+    {"transactional", SETTING_BOOL, "true", STORED(plan_feature_topic, transactional),
+     .summary =
+         "`true`: rows appear with the checkpoint that they belong to, each once, to readers "
+         "of committed records; `false`: at once, and again after a crash"},
+};
+const struct section settings_output_kafka = {"outputs.kafka", ROWS(output_kafka_rows)};
 
 const struct feature_doc feature_docs[FEATURE_KIND_COUNT] = {
     [FEATURE_COUNT] = {"int64: events, or events that have the field", "0", "exact"},

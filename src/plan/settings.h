@@ -23,6 +23,7 @@ extern const struct section settings_engine;
 extern const struct section settings_admin;
 extern const struct section settings_outputs;     /* struct plan */
 extern const struct section settings_output_file; /* struct plan */
+extern const struct section settings_output_kafka;
 
 /* A window as written; which of its settings are there is up to the tree. */
 struct window_setting {

@@ -8,6 +8,7 @@
  * got. Records are given back when the whole batch is done. */
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "shard/internal.h"
 #include "window/lateness.h"
 
@@ -28,13 +29,16 @@ void ingest_fetch(struct shard *shard)
         counter_add(&shard->stats.fetches, 1);
 }
 
+/* The partition, if it is this shard's to read. */
 static struct partition *partition_of(const struct shard *shard, const struct fetched *fetched)
 {
     uint32_t source = fetched->source;
     uint32_t number = (uint32_t)fetched->record.partition;
+    struct partition *partition = number < shard->fleet->clocks[source].partition_count
+                                      ? shard->partitions[source][number]
+                                      : NULL;
 
-    return number < shard->fleet->clocks[source].partition_count ? shard->partitions[source][number]
-                                                                 : NULL;
+    return partition && !partition->is_leaving ? partition : NULL;
 }
 
 static struct progress *progress_of(const struct shard *shard, const struct partition *partition)
@@ -107,6 +111,52 @@ void ingest_void(struct shard *shard, uint32_t source, int32_t partition)
     }
 }
 
+/* Tells a record from any other that may be found at its offset. */
+static uint64_t record_hash(const struct record *record)
+{
+    uint64_t hash = hash64_int((uint64_t)record->timestamp_ms);
+
+    hash = hash64_int(hash ^ hash64(record->key));
+    return hash64_int(hash ^ hash64(record->value));
+}
+
+/* A run ends where rows begin to count: all that is due by then fires before the next one. */
+static bool is_boundary(const struct partition *partition, int64_t offset)
+{
+    return partition->position < partition->mute_offset && offset >= partition->mute_offset;
+}
+
+/* What is read may not be something else than what the state was computed from. */
+static bool record_verify(struct shard *shard, struct partition *partition,
+                          const struct record *record)
+{
+    char text[sizeof(((struct report *)NULL)->text)];
+
+    if (!partition->must_verify)
+        return true;
+    partition->must_verify = false;
+    if (record->offset != partition->last_offset || record_hash(record) == partition->last_hash)
+        return true;
+    snprintf(text, sizeof(text),
+             "partition %d of %s: the record at offset %lld is not the one that the checkpoint "
+             "ended with: the topic was made anew. --fresh begins anew, with empty state, where "
+             "the source says",
+             partition->number, shard->plan->sources[partition->source].topic,
+             (long long)record->offset);
+    report_send(shard, REPORT_FAILED, text);
+    partition->end_offset = partition->position; /* nothing of it is applied any more */
+    return false;
+}
+
+/* Whether the record is to be passed over: it is from before what is to be read. */
+static bool record_is_before(struct shard *shard, struct partition *partition,
+                             const struct record *record)
+{
+    bool is_right = record_verify(shard, partition, record);
+
+    return record->offset < partition->position || !is_right;
+}
+
 static void run_begin(struct shard *shard, struct partition *partition)
 {
     struct batch *batch = &shard->batch;
@@ -117,7 +167,8 @@ static void run_begin(struct shard *shard, struct partition *partition)
     while (end < batch->count && end - batch->next < RUN_MAX &&
            batch->fetched[end].kind == FETCHED_RECORD &&
            batch->fetched[end].source == first->source &&
-           batch->fetched[end].record.partition == first->record.partition)
+           batch->fetched[end].record.partition == first->record.partition &&
+           !is_boundary(partition, batch->fetched[end].record.offset))
         end++;
     run->partition = partition;
     run->begin = run->decoded = batch->next;
@@ -245,7 +296,7 @@ static bool record_decode(struct shard *shard, const struct fetched *fetched)
             run->count++;
         }
         partition_saw(shard, partition, event->time_ms);
-        partition->silent_since_ns = shard->now_ns;
+        partition->silent_since_ns = reading_ns(shard);
         counter_add(&stats->events, 1);
     }
     counter_add(&stats->records, 1);
@@ -317,6 +368,23 @@ static bool run_apply(struct shard *shard)
     return true;
 }
 
+/* The run's last record, by which the next process knows where it is. What lies behind the end of a
+ * bounded run is the next one's. */
+static void last_set(struct shard *shard)
+{
+    const struct run *run = &shard->run;
+
+    for (size_t at = run->end; at > run->begin; at--) {
+        const struct record *last = &shard->batch.fetched[at - 1].record;
+
+        if (last->offset >= run->partition->end_offset)
+            continue;
+        run->partition->last_offset = last->offset;
+        run->partition->last_hash = record_hash(last);
+        return;
+    }
+}
+
 /* True when the run is done. */
 static bool run_continue(struct shard *shard)
 {
@@ -326,6 +394,7 @@ static bool run_continue(struct shard *shard)
         return false;
     const struct record *last = &shard->batch.fetched[run->end - 1].record;
     position_set(shard, run->partition, last->offset + 1);
+    last_set(shard);
     atomic_store_explicit(&progress_of(shard, run->partition)->record_ms, last->timestamp_ms,
                           memory_order_relaxed);
     if (!partition_tell(shard, run->partition, &run->told))
@@ -342,6 +411,8 @@ static bool batch_continue(struct shard *shard)
     while (batch->next < batch->count) {
         const struct fetched *fetched = &batch->fetched[batch->next];
 
+        if (ingest_is_held(shard))
+            return true;
         if (!shard->run.partition) {
             struct partition *partition = fetched->kind == FETCHED_RECORD
                                               ? partition_of(shard, fetched)
@@ -352,12 +423,24 @@ static bool batch_continue(struct shard *shard)
                 batch->next++;
                 continue;
             }
+            if (UNLIKELY(fetched->record.offset < partition->position || partition->must_verify) &&
+                record_is_before(shard, partition, &fetched->record)) {
+                batch->next++;
+                continue;
+            }
+            if (UNLIKELY(shard->is_muted && !partitions_muted(shard)))
+                return true; /* until what is due has fired */
             run_begin(shard, partition);
         }
         if (!run_continue(shard))
             return true;
     }
     return false;
+}
+
+bool ingest_is_held(const struct shard *shard)
+{
+    return shard->share.stage == SHARE_ALIGNING && !shard->run.partition;
 }
 
 bool ingest_run(struct shard *shard)
@@ -373,7 +456,7 @@ bool ingest_run(struct shard *shard)
     return false;
 }
 
-/* Applies one mailbox's items. True if it is empty now. */
+/* Applies one mailbox's items. True if there is nothing to do about it for now. */
 static bool mailbox_apply(struct shard *shard, struct mailbox *mailbox)
 {
     const struct event *events[RUN_MAX];
@@ -392,9 +475,11 @@ static bool mailbox_apply(struct shard *shard, struct mailbox *mailbox)
                 return false;
             continue;
         }
+        if (item->kind == MAIL_BARRIER && share_is_behind(shard, mail_barrier_of(item)))
+            return true; /* the mark has to be taken first */
         if (item->kind == MAIL_CLOCK)
             shuffle_told(shard, source, mail_clock_of(item));
-        else
+        if (item->kind == MAIL_CLOSING)
             mailbox->is_closed = true;
         mailbox_next(mailbox);
     }

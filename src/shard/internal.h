@@ -11,13 +11,17 @@
 #include "sink/redis_uring.h"
 #include "uring/loop.h"
 
-#define FETCH_MAX 512 /* records taken from the intake in a turn */
-#define RUN_MAX   256 /* records of one partition that are decoded together */
+#define FETCH_MAX    512 /* records taken from the intake in a turn */
+#define RUN_MAX      256 /* records of one partition that are decoded together */
+
+#define SHARE_BLOCKS 16 /* on their way to the control thread */
 
 /* Where a keyspace's rows go. */
 struct outlet {
     struct shard *shard;
-    uint32_t group; /* the keyspace's name for the Redis sink: never used again */
+    uint32_t source;
+    int32_t partition; /* PLAN_NONE: shuffled */
+    uint32_t group;    /* the keyspace's name for the Redis sink: never used again */
 };
 
 /* A partition that this shard reads. */
@@ -29,13 +33,19 @@ struct partition {
     int64_t newest_ms;         /* of its events, or WATERMARK_NONE */
     int64_t watermark_ms;
     int64_t clock_ms;
-    int64_t position;        /* offset of the next record */
-    int64_t end_offset;      /* bounded: where reading ends; else INT64_MAX */
-    int64_t replay_offset;   /* rows for Redis are held back below it */
-    int64_t silent_since_ns; /* when its last event was decoded, or it was assigned */
-    bool at_end;             /* nothing more to read for now */
-    bool has_ended;          /* bounded: nothing more to read at all */
+    int64_t position;      /* offset of the next record */
+    int64_t end_offset;    /* bounded: where reading ends; else INT64_MAX */
+    int64_t replay_offset; /* rows for Redis are held back below it */
+    int64_t
+        silent_since_ns; /* by reading_ns: when its last event was decoded, or it was assigned */
+    int64_t last_offset; /* of the last record that was applied, or -1 */
+    uint64_t last_hash;  /* of that record */
+    bool must_verify;    /* restored: the first record is to be that one, or a later one */
+    int64_t mute_offset; /* rows from below it are in the feature topic already */
+    bool at_end;         /* nothing more to read for now */
+    bool has_ended;      /* bounded: nothing more to read at all */
     bool is_idle;
+    bool is_leaving; /* nothing of it happens any more */
 };
 
 /* The keyspace of a shuffled source on this shard, and what is known of the source's partitions. */
@@ -71,6 +81,38 @@ struct batch {
     size_t next; /* the first that is not done */
     int64_t polled_ns;
     int64_t polled_ms;
+};
+
+enum share_stage {
+    SHARE_NONE,
+    SHARE_ALIGNING,
+    SHARE_WRITING,
+    SHARE_IMAGES,
+};
+
+/* The checkpoint under way: share.c. */
+struct share {
+    enum share_stage stage;
+    uint64_t number;    /* of it, or of the last one */
+    bool all;           /* of all keys */
+    uint32_t told;      /* shards that have this one's barrier */
+    uint32_t marks_due; /* of the outputs' lanes: more than one after a checkpoint was given up */
+    int64_t begun_ns;
+    struct mark *mark;   /* or NULL: not taken yet */
+    struct buf **images; /* entries, by source */
+    struct spsc blocks;  /* to the control thread */
+    uint64_t blocks_sent;
+};
+
+/* What the shard may use, and the hand that looks for keys to evict: memory.c. */
+struct memory {
+    size_t part; /* of state.memory */
+    size_t low;
+    size_t high;
+    uint32_t hand; /* the keyspace at which it is */
+    bool is_evicting;
+    bool is_waiting; /* for the control thread to store blocks */
+    bool is_short;   /* nothing more is taken until keys have gone */
 };
 
 enum shard_phase {
@@ -114,10 +156,14 @@ struct shard {
     uint32_t groups;                /* given to outlets so far */
     struct batch batch;
     struct run run;
-    struct redis_uring *redis_io; /* or NULL */
-    struct redis_sink *redis;     /* of redis_io */
+    struct share share;
+    struct memory memory;
+    _Atomic uint64_t blocks_stored; /* the control thread's */
+    struct redis_uring *redis_io;   /* or NULL */
+    struct redis_sink *redis;       /* of redis_io */
     struct log_limit redis_log;
-    struct file_lane *file; /* or NULL */
+    struct file_lane *file;        /* or NULL */
+    struct feature_lane *features; /* or NULL */
     struct buf side_text;
     struct shard_stats stats;
     enum shard_phase phase;
@@ -125,11 +171,18 @@ struct shard {
     bool assignments_complete; /* bounded: COMMAND_COMPLETE has come */
     bool drain_wanted;
     bool stop_wanted;
-    bool is_full;   /* a sink is full: neither mail nor records are taken */
-    bool must_fire; /* windows are due */
-    bool is_held;   /* rows for Redis are held back */
-    int64_t now_ns; /* monotonic, of this turn */
-    int64_t now_ms; /* real time, of this turn */
+    bool is_full;              /* a sink is full: neither mail nor records are taken */
+    _Atomic bool is_full_seen; /* the same, for other threads */
+    bool must_fire;            /* windows are due */
+    bool is_held;              /* rows for Redis are held back */
+    bool is_muted;             /* rows for the feature topic are dropped */
+    bool has_failed;           /* state could not be read: nothing goes on */
+    uint32_t leaving;          /* partitions that are to go */
+    bool is_frozen;            /* it was, and nothing has been committed since */
+    uint64_t commit_needed;    /* rows for Redis are held back until this commit is accepted */
+    int64_t now_ns;            /* monotonic, of this turn */
+    int64_t short_ns;          /* time in which it did not read for want of memory */
+    int64_t now_ms;            /* real time, of this turn */
     int64_t started_ns;
     int64_t clocks_due_ns; /* when idle partitions are looked at next */
     int64_t sampled_ns;    /* when the slower statistics were taken */
@@ -143,6 +196,12 @@ static inline struct mailbox *outbox_to(const struct shard *shard, uint32_t to)
 static inline struct mailbox *inbox_from(const struct shard *shard, uint32_t from)
 {
     return &shard->fleet->mailboxes[from * shard->fleet->shard_count + shard->number];
+}
+
+/* A clock that stands still while the shard does not read for want of memory. */
+static inline int64_t reading_ns(const struct shard *shard)
+{
+    return shard->now_ns - shard->short_ns;
 }
 
 /* Calls `body` for each keyspace of the shard. */
@@ -175,8 +234,33 @@ MUST_USE int shard_turn(struct shard *shard);
 void shard_close(struct shard *shard);
 void shard_free(struct shard *shard);
 
+/* No rows go to Redis until a commit that begins from now on has been accepted. */
+void commit_await(struct shard *shard);
+
 /* Tells the control thread; the text may be NULL. */
 void report_send(struct shard *shard, enum report_kind kind, const char *text);
+void report_mark(struct shard *shard, struct mark *mark);
+
+/* share.c */
+void share_init(struct shard *shard);
+void share_done(struct shard *shard);
+void share_begin(struct shard *shard, const struct command *command);
+void share_abort(struct shard *shard);
+
+/* Goes on with it. True if there is more to do at once. */
+bool share_turn(struct shard *shard);
+
+/* When the next turn is due, or INT64_MAX. */
+int64_t share_deadline_ns(const struct shard *shard);
+
+/* Hands over what was captured. False: no room. */
+bool share_hand_over(struct shard *shard, uint32_t source, struct buf *entries);
+
+/* Whether what stands behind this barrier is from after a mark that has not been taken. */
+bool share_is_behind(const struct shard *shard, uint64_t barrier);
+
+/* More was copied than the control thread has taken: nothing more is to change. */
+bool share_full(const struct shard *shard);
 
 /* ingest.c */
 
@@ -189,6 +273,9 @@ void ingest_void(struct shard *shard, uint32_t source, int32_t partition);
 
 /* Decodes, routes and applies as much of the batch as goes. True if some of it is left. */
 bool ingest_run(struct shard *shard);
+
+/* No run begins until the mark of a checkpoint has been taken. */
+bool ingest_is_held(const struct shard *shard);
 
 /* Applies what other shards have sent. True if something is left. */
 bool ingest_mail(struct shard *shard);
@@ -204,6 +291,7 @@ bool late_send(struct shard *shard, uint32_t source, const struct record *record
 void partitions_init(struct shard *shard);
 void partitions_done(struct shard *shard);
 void partition_assign(struct shard *shard, const struct command *command);
+void partition_leave(struct shard *shard, const struct command *command);
 void partition_revoke(struct shard *shard, const struct command *command);
 
 /* An event of the partition was decoded: its watermark follows. */
@@ -225,5 +313,30 @@ bool partitions_ended(const struct shard *shard);
 
 /* True while rows for Redis are to be held back. */
 bool partitions_replaying(const struct shard *shard);
+
+/* True while rows are in the feature topic already. */
+bool partitions_muted(const struct shard *shard);
+
+/* memory.c */
+void memory_init(struct shard *shard);
+
+/* Evicts keys if the shard uses more than its part. True if there is more to do at once. */
+bool memory_turn(struct shard *shard);
+void memory_relieve(struct shard *shard);
+
+/* Nothing is to be taken or fired until keys have gone. */
+bool memory_is_short(const struct shard *shard);
+
+/* When the next turn is due, or INT64_MAX. */
+int64_t memory_deadline_ns(const struct shard *shard);
+
+/* keyspace_output.fetch, of a source. */
+bool memory_fetch(struct shard *shard, uint32_t source, const struct slice *keys, uint32_t count,
+                  bool (*take)(void *loading, uint32_t number, struct slice value), void *loading);
+
+/* restore.c: report what goes wrong */
+void restore_partition(struct shard *shard, struct partition *partition,
+                       const struct restore *restore);
+void restore_shuffled(struct shard *shard, const struct command *command);
 
 #endif

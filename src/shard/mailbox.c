@@ -154,28 +154,37 @@ bool mailbox_put_event(struct mailbox *mailbox, const struct plan *plan, uint32_
     return true;
 }
 
-bool mailbox_put_clock(struct mailbox *mailbox, uint32_t source, const struct mail_clock *clock)
+/* An item of a fixed size. */
+static bool put_item(struct mailbox *mailbox, enum mail_kind kind, uint32_t source,
+                     const void *content, size_t content_bytes)
 {
-    size_t bytes = align8(sizeof(struct mail_item) + sizeof(*clock));
+    size_t bytes = align8(sizeof(struct mail_item) + content_bytes);
     struct mail_item *item = item_begin(mailbox, bytes);
 
     if (!item)
         return false;
-    memcpy(item + 1, clock, sizeof(*clock));
+    memcpy(item + 1, content, content_bytes);
     item_end(mailbox, item,
              (struct mail_item){
-                 .bytes = (uint32_t)bytes, .kind = MAIL_CLOCK, .source = (uint16_t)source});
+                 .bytes = (uint32_t)bytes, .kind = (uint16_t)kind, .source = (uint16_t)source});
     return true;
+}
+
+bool mailbox_put_clock(struct mailbox *mailbox, uint32_t source, const struct mail_clock *clock)
+{
+    return put_item(mailbox, MAIL_CLOCK, source, clock, sizeof(*clock));
+}
+
+bool mailbox_put_barrier(struct mailbox *mailbox, uint64_t number)
+{
+    struct mail_barrier barrier = {.number = number};
+
+    return put_item(mailbox, MAIL_BARRIER, 0, &barrier, sizeof(barrier));
 }
 
 bool mailbox_put_closing(struct mailbox *mailbox)
 {
-    struct mail_item *item = item_begin(mailbox, sizeof(*item));
-
-    if (!item)
-        return false;
-    item_end(mailbox, item, (struct mail_item){.bytes = sizeof(*item), .kind = MAIL_CLOSING});
-    return true;
+    return put_item(mailbox, MAIL_CLOSING, 0, "", 0);
 }
 
 static void reading_return(struct mailbox *mailbox)

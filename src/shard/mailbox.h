@@ -7,7 +7,8 @@
  *
  * One mailbox for each ordered pair of shards, with a fixed number of blocks: when the receiver has
  * them all, the sender stops routing, then consuming. A watermark stands behind all events that it
- * speaks for. Events are copied into the block with all they point to. */
+ * speaks for, a barrier behind all that its checkpoint holds. Events are copied into the block with
+ * all they point to. */
 #ifndef FRESHET_SHARD_MAILBOX_H
 #define FRESHET_SHARD_MAILBOX_H
 
@@ -18,7 +19,8 @@
 enum mail_kind {
     MAIL_EVENT,
     MAIL_CLOCK,   /* a partition's times */
-    MAIL_CLOSING, /* nothing comes after it */
+    MAIL_BARRIER, /* all before it is in the sender's share of a checkpoint, nothing after it is */
+    MAIL_CLOSING, /* no event and no clock comes after it */
 };
 
 struct mail_item {
@@ -33,8 +35,13 @@ struct mail_clock {
     bool is_idle;
     bool has_ended;    /* bounded run: read to the end */
     bool is_replaying; /* not yet past what the last run may have written to Redis */
+    bool is_muted;     /* not yet past what is in the feature topic */
     int64_t watermark_ms;
     int64_t clock_ms;
+};
+
+struct mail_barrier {
+    uint64_t number; /* of the checkpoint */
 };
 
 struct mail_block {
@@ -61,6 +68,7 @@ void mailbox_done(struct mailbox *mailbox);
 bool mailbox_put_event(struct mailbox *mailbox, const struct plan *plan, uint32_t source,
                        const struct event *event);
 bool mailbox_put_clock(struct mailbox *mailbox, uint32_t source, const struct mail_clock *clock);
+bool mailbox_put_barrier(struct mailbox *mailbox, uint64_t number);
 bool mailbox_put_closing(struct mailbox *mailbox);
 
 /* Sender: hands over what was put. True if there was something, handed over now or since the last
@@ -78,6 +86,11 @@ uint32_t mailbox_peek_events(struct mailbox *mailbox, const struct event **ret_e
 static inline const struct mail_clock *mail_clock_of(const struct mail_item *item)
 {
     return (const struct mail_clock *)(item + 1);
+}
+
+static inline uint64_t mail_barrier_of(const struct mail_item *item)
+{
+    return ((const struct mail_barrier *)(item + 1))->number;
 }
 
 #endif

@@ -8,14 +8,19 @@
 
 static bool on_row(void *context, const struct row *row, void **slot)
 {
-    struct shard *shard = ((struct outlet *)context)->shard;
+    const struct outlet *outlet = context;
+    struct shard *shard = outlet->shard;
     bool go_on = true;
 
     if (shard->redis && row->online) {
-        redis_sink_row(shard->redis, row, slot);
+        redis_sink_row(shard->redis, row, outlet->partition, slot);
         go_on = !redis_sink_full(shard->redis);
     }
+    if (row->online_only)
+        return go_on;
     if (shard->file && !file_lane_row(shard->file, row, shard->now_ns))
+        go_on = false;
+    if (shard->features && !feature_lane_row(shard->features, row))
         go_on = false;
     return go_on;
 }
@@ -25,6 +30,15 @@ static void on_release(void *context, void **slot)
     const struct outlet *outlet = context;
 
     redis_sink_release_of(outlet->shard->redis, slot, outlet->group);
+}
+
+static bool on_fetch(void *context, const struct slice *keys, uint32_t count,
+                     bool (*take)(void *loading, uint32_t number, struct slice value),
+                     void *loading)
+{
+    const struct outlet *outlet = context;
+
+    return memory_fetch(outlet->shard, outlet->source, keys, count, take, loading);
 }
 
 static bool on_late(void *context, uint32_t source, const struct event *event, bool by_watermark)
@@ -42,7 +56,7 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
     struct keyspace *keyspace;
 
     CHECK(stats);
-    *outlet = (struct outlet){shard, ++shard->groups};
+    *outlet = (struct outlet){shard, source, partition, ++shard->groups};
     for (uint32_t i = 0; i < plan->view_count; i++)
         stats[i] = &shard->stats.views[plan->views[i]];
     keyspace = keyspace_create(
@@ -51,6 +65,9 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
                                  .release = on_release,
                                  .late = on_late,
                                  .duplicates = &shard->stats.sources[source].duplicates,
+                                 .fetch = on_fetch,
+                                 .evicted = &shard->stats.sources[source].evicted,
+                                 .loaded = &shard->stats.sources[source].loaded,
                                  .context = outlet});
     free(stats);
     return keyspace;
@@ -75,7 +92,7 @@ void partitions_init(struct shard *shard)
         CHECK(shard->partitions[i]);
         if (plan->sources[i].aligned)
             continue;
-        shard->is_held = true; /* like the clocks below */
+        shard->is_held = shard->is_muted = true; /* like the clocks below */
         shard->shuffles[i].keyspace = keyspace_for(shard, i, PLAN_NONE, &shard->shuffles[i].outlet);
         shard->shuffles[i].clocks = calloc(count, sizeof(struct mail_clock));
         CHECK(shard->shuffles[i].clocks);
@@ -83,7 +100,8 @@ void partitions_init(struct shard *shard)
             shard->shuffles[i].clocks[j] = (struct mail_clock){
                 .watermark_ms = WATERMARK_NONE,
                 .clock_ms = WATERMARK_NONE,
-                .is_replaying = true}; /* until its shard says otherwise */
+                .is_replaying = true, /* until its shard says otherwise; likewise */
+                .is_muted = true};
     }
 }
 
@@ -145,6 +163,65 @@ static bool is_replaying(const struct partition *partition)
     return partition->position < partition->replay_offset;
 }
 
+static bool is_muted(const struct partition *partition)
+{
+    return partition->position < partition->mute_offset;
+}
+
+/* Whether all that counts holds for some partition: of an aligned source one of this shard's, of a
+ * shuffled one any. */
+static bool some_partition(const struct shard *shard, bool (*holds)(const struct partition *),
+                           bool (*was_told)(const struct mail_clock *))
+{
+    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
+        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            const struct partition *partition = shard->partitions[i][j];
+
+            if (partition && partition->keyspace && holds(partition))
+                return true;
+            if (shard->shuffles[i].keyspace && was_told(&shard->shuffles[i].clocks[j]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool was_told_replaying(const struct mail_clock *clock)
+{
+    return clock->is_replaying;
+}
+
+static bool was_told_muted(const struct mail_clock *clock)
+{
+    return clock->is_muted;
+}
+
+bool partitions_replaying(const struct shard *shard)
+{
+    return some_partition(shard, is_replaying, was_told_replaying);
+}
+
+bool partitions_muted(const struct shard *shard)
+{
+    return some_partition(shard, is_muted, was_told_muted);
+}
+
+/* As the checkpoint has it: before the keyspace takes any event. */
+static void partition_restore(struct shard *shard, struct partition *partition,
+                              const struct command *command)
+{
+    const struct manifest_partition *from = command->from;
+
+    partition->newest_ms = from->newest_ms;
+    partition->watermark_ms = from->watermark_ms;
+    partition->clock_ms = from->clock_ms;
+    partition->last_offset = from->last_offset;
+    partition->last_hash = from->last_hash;
+    partition->must_verify = from->last_offset >= 0;
+    if (partition->keyspace)
+        restore_partition(shard, partition, command->restore);
+}
+
 void partition_assign(struct shard *shard, const struct command *command)
 {
     struct partition *partition = calloc(1, sizeof(*partition));
@@ -160,7 +237,9 @@ void partition_assign(struct shard *shard, const struct command *command)
         .position = command->start_offset,
         .end_offset = command->end_offset,
         .replay_offset = command->replay_offset,
-        .silent_since_ns = shard->now_ns,
+        .mute_offset = command->mute_offset,
+        .last_offset = -1,
+        .silent_since_ns = reading_ns(shard),
         .has_ended = command->start_offset >= command->end_offset,
     };
     ingest_void(shard, command->source, command->partition);
@@ -168,9 +247,22 @@ void partition_assign(struct shard *shard, const struct command *command)
         partition->keyspace = keyspace_for(shard, command->source, command->partition,
                                            &partition->outlet);
     shard->partitions[command->source][command->partition] = partition;
+    if (command->from)
+        partition_restore(shard, partition, command);
     shard->is_held |= is_replaying(partition);
+    shard->is_muted |= is_muted(partition);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
+}
+
+void partition_leave(struct shard *shard, const struct command *command)
+{
+    struct partition *partition = shard->partitions[command->source][command->partition];
+
+    if (!partition || partition->is_leaving)
+        return;
+    partition->is_leaving = true;
+    shard->leaving++;
 }
 
 void partition_revoke(struct shard *shard, const struct command *command)
@@ -184,10 +276,12 @@ void partition_revoke(struct shard *shard, const struct command *command)
     if (shard->run.partition == *place)
         shard->run.partition = NULL;
     ingest_void(shard, command->source, command->partition);
+    shard->leaving -= (*place)->is_leaving;
     uint32_t group = (*place)->outlet.group;
 
     partition_free(*place);
-    if (shard->redis && shard->is_held)
+    /* The last checkpoint holds them; sent now, they could overtake those of the next owner. */
+    if (shard->redis)
         redis_sink_forget(shard->redis, group);
     *place = NULL;
 }
@@ -212,6 +306,7 @@ static struct mail_clock clock_of(const struct partition *partition)
         .is_idle = partition->is_idle,
         .has_ended = partition->has_ended,
         .is_replaying = is_replaying(partition),
+        .is_muted = is_muted(partition),
         .watermark_ms = partition->watermark_ms,
         .clock_ms = partition->clock_ms,
     };
@@ -273,8 +368,8 @@ static bool partition_tick(struct shard *shard, struct partition *partition)
     uint32_t told = 0;
 
     if (shard->is_full)
-        partition->silent_since_ns = shard->now_ns;
-    silence_ns = shard->now_ns - partition->silent_since_ns;
+        partition->silent_since_ns = reading_ns(shard);
+    silence_ns = reading_ns(shard) - partition->silent_since_ns;
     partition->is_idle = !shard->fleet->bounded && partition->at_end &&
                          silence_ns >= source->idle_after_ms * NS_PER_MS;
     publish(shard, partition);
@@ -297,9 +392,11 @@ bool partitions_tick(struct shard *shard)
 
         next_ns = MIN(next_ns, MAX(idle_after_ns / 8, TICK_MIN_NS));
         for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            struct partition *partition = shard->partitions[i][j];
+
             /* A run under way speaks for its partition when it is done. */
-            if (shard->partitions[i][j] && shard->partitions[i][j] != shard->run.partition)
-                all_told = partition_tick(shard, shard->partitions[i][j]) && all_told;
+            if (partition && !partition->is_leaving && partition != shard->run.partition)
+                all_told = partition_tick(shard, partition) && all_told;
         }
     }
     shard->clocks_due_ns = all_told ? shard->now_ns + next_ns : shard->now_ns;
@@ -315,19 +412,4 @@ bool partitions_ended(const struct shard *shard)
         }
     }
     return true;
-}
-
-bool partitions_replaying(const struct shard *shard)
-{
-    for (uint32_t i = 0; i < shard->plan->source_count; i++) {
-        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
-            const struct partition *partition = shard->partitions[i][j];
-
-            if (partition && partition->keyspace && is_replaying(partition))
-                return true;
-            if (shard->shuffles[i].keyspace && shard->shuffles[i].clocks[j].is_replaying)
-                return true;
-        }
-    }
-    return false;
 }

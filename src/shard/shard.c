@@ -6,8 +6,10 @@
 
 #define RING_CAPACITY         4096 /* commands: a partition each, at the most */
 #define FIRE_BUDGET           1024 /* keys whose windows fire in a turn */
+#define FIRE_BUDGET_SHORT     128  /* while memory is short, since cold ones are loaded for it */
 #define SAMPLE_NS             (500 * NS_PER_MS)
 #define FULL_WAIT_NS          NS_PER_MS /* while a sink is full: somebody else has to make room */
+#define FAILED_WAIT_NS        (100 * NS_PER_MS) /* for the end */
 #define WATCHES_MAX           4
 #define REDIS_LOG_INTERVAL_NS (5 * NS_PER_S)
 
@@ -17,14 +19,29 @@ static void commands_take(struct shard *shard)
 
     while ((command = spsc_pop(&shard->commands))) {
         switch (command->kind) {
+        case COMMAND_RESTORE:
+            restore_shuffled(shard, command);
+            break;
+        case COMMAND_AWAIT:
+            commit_await(shard);
+            break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
+            break;
+        case COMMAND_LEAVE:
+            partition_leave(shard, command);
             break;
         case COMMAND_REVOKE:
             partition_revoke(shard, command);
             break;
         case COMMAND_COMPLETE:
             shard->assignments_complete = true;
+            break;
+        case COMMAND_MARK:
+            share_begin(shard, command);
+            break;
+        case COMMAND_ABORT:
+            share_abort(shard);
             break;
         case COMMAND_DRAIN:
             shard->drain_wanted = true;
@@ -38,15 +55,32 @@ static void commands_take(struct shard *shard)
     }
 }
 
+static void report_push(struct shard *shard, const struct report *report)
+{
+    struct report *copy = malloc(sizeof(*copy));
+
+    CHECK(copy);
+    *copy = *report;
+    CHECK(spsc_push(&shard->reports, copy)); /* fewer than commands */
+    shard->fleet->wake_control(shard->fleet->context);
+}
+
 void report_send(struct shard *shard, enum report_kind kind, const char *text)
 {
-    struct report *report = calloc(1, sizeof(*report));
+    struct report report = {.kind = kind};
 
-    CHECK(report);
-    report->kind = kind;
-    snprintf(report->text, sizeof(report->text), "%s", text ? text : "");
-    CHECK(spsc_push(&shard->reports, report)); /* fewer than commands */
-    shard->fleet->wake_control(shard->fleet->context);
+    snprintf(report.text, sizeof(report.text), "%s", text ? text : "");
+    report_push(shard, &report);
+}
+
+void report_mark(struct shard *shard, struct mark *mark)
+{
+    report_push(shard, &(struct report){.kind = REPORT_CAPTURED, .mark = mark});
+}
+
+static uint32_t fire_budget(const struct shard *shard)
+{
+    return shard->memory.is_evicting ? FIRE_BUDGET_SHORT : FIRE_BUDGET;
 }
 
 /* Fires what is due. True if more is. */
@@ -60,9 +94,9 @@ static bool keyspaces_fire(struct shard *shard)
         return false;
     FOR_EACH_KEYSPACE(shard, keyspace, source)
     {
-        if (shard->is_full)
+        if (shard->is_full || memory_is_short(shard))
             return true;
-        more = keyspace_fire(keyspace, FIRE_BUDGET) || more;
+        more = keyspace_fire(keyspace, fire_budget(shard)) || more;
     }
     shard->must_fire = more;
     return more;
@@ -77,11 +111,32 @@ static bool keyspaces_finish(struct shard *shard)
 
     FOR_EACH_KEYSPACE(shard, keyspace, source)
     {
-        if (shard->is_full)
+        if (shard->is_full || memory_is_short(shard))
             return true;
-        more = keyspace_finish(keyspace, FIRE_BUDGET) || more;
+        more = keyspace_finish(keyspace, fire_budget(shard)) || more;
     }
     return more;
+}
+
+static bool commit_has_come(const struct shard *shard)
+{
+    return atomic_load(&shard->fleet->commits_accepted) >= shard->commit_needed;
+}
+
+void commit_await(struct shard *shard)
+{
+    bool is_first = commit_has_come(shard);
+
+    shard->commit_needed = atomic_load(&shard->fleet->commits_begun) + 1;
+    if (is_first)
+        report_send(shard, REPORT_URGENT, NULL);
+}
+
+/* A replay has caught up when all that is due by then has fired. */
+static bool is_behind(const struct shard *shard, bool was_behind,
+                      bool (*some_is)(const struct shard *shard))
+{
+    return some_is(shard) || (was_behind && shard->must_fire);
 }
 
 static void sinks_turn(struct shard *shard)
@@ -89,28 +144,35 @@ static void sinks_turn(struct shard *shard)
     bool flushing = shard->phase >= PHASE_FLUSHING;
 
     if (shard->redis) {
-        /* A replay has caught up when all that is due by then has fired. */
-        shard->is_held = partitions_replaying(shard) || (shard->is_held && shard->must_fire);
+        shard->is_held = is_behind(shard, shard->is_held, partitions_replaying);
         gauge_set(&shard->stats.replaying, shard->is_held);
-        redis_sink_hold(shard->redis, shard->is_held);
+        gauge_set(&shard->stats.awaiting_commit, !commit_has_come(shard));
+        redis_sink_hold(shard->redis, shard->is_held || !commit_has_come(shard));
         redis_sink_flush(shard->redis, flushing);
         redis_sink_turn(shard->redis, shard->now_ns, shard->now_ms);
     }
     if (shard->file)
         file_lane_turn(shard->file, shard->now_ns, flushing);
+    shard->is_muted = is_behind(shard, shard->is_muted, partitions_muted);
+    if (shard->features) {
+        feature_lane_mute(shard->features, shard->is_muted);
+        feature_lane_turn(shard->features);
+    }
 }
 
 static bool sinks_full(const struct shard *shard)
 {
     return (shard->redis && redis_sink_full(shard->redis)) ||
-           (shard->file && file_lane_full(shard->file));
+           (shard->file && file_lane_full(shard->file)) ||
+           (shard->features && feature_lane_full(shard->features)) || share_full(shard);
 }
 
 /* What is held back goes with the process: the next one replays it again. */
 static bool sinks_idle(const struct shard *shard)
 {
     return (!shard->redis || shard->is_held || redis_sink_idle(shard->redis)) &&
-           (!shard->file || file_lane_idle(shard->file));
+           (!shard->file || file_lane_idle(shard->file)) &&
+           (!shard->features || feature_lane_idle(shard->features));
 }
 
 static void mail_flush(struct shard *shard)
@@ -154,7 +216,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
 {
     switch (shard->phase) {
     case PHASE_READING:
-        if (!input_is_done(shard) || work_left)
+        /* The last word makes something due: not before a mark that waits for nothing to be. */
+        if (!input_is_done(shard) || work_left || shard->share.stage == SHARE_ALIGNING)
             return false;
         shard->clocks_due_ns = 0;
         if (!partitions_tick(shard)) /* the last word on each partition's times */
@@ -173,6 +236,8 @@ static bool phase_advance(struct shard *shard, bool work_left)
                                                                      : PHASE_FLUSHING;
         return true;
     case PHASE_FINISHING:
+        if (shard->leaving > 0)
+            return false;
         if (!keyspaces_finish(shard))
             shard->phase = PHASE_FLUSHING;
         return true;
@@ -198,6 +263,7 @@ static void sample(struct shard *shard)
     shard->sampled_ns = shard->now_ns;
     for (uint32_t i = 0; i < shard->plan->source_count; i++) {
         gauge_set(&shard->stats.sources[i].keys, 0);
+        gauge_set(&shard->stats.sources[i].cold_keys, 0);
         gauge_set(&shard->stats.sources[i].state_bytes, 0);
     }
     for (uint32_t i = 0; i < shard->plan->view_count; i++)
@@ -207,6 +273,7 @@ static void sample(struct shard *shard)
         const struct plan_source *plan = &shard->plan->sources[source];
 
         gauge_add(&shard->stats.sources[source].keys, (int64_t)keyspace_keys(keyspace));
+        gauge_add(&shard->stats.sources[source].cold_keys, (int64_t)keyspace_cold_keys(keyspace));
         gauge_add(&shard->stats.sources[source].state_bytes, (int64_t)keyspace_bytes(keyspace));
         for (uint32_t i = 0; i < plan->view_count; i++)
             gauge_add(&shard->stats.view_bytes[plan->views[i]],
@@ -225,23 +292,45 @@ static int64_t wait_ns(const struct shard *shard, bool work_left)
     int64_t until_ns = shard->phase == PHASE_READING ? shard->clocks_due_ns
                                                      : shard->now_ns + SAMPLE_NS;
 
-    if (shard->is_full)
+    if (shard->is_full || memory_is_short(shard))
         return FULL_WAIT_NS;
     if (work_left || shard->plan->engine.busy_poll)
         return 0;
+    until_ns = MIN(until_ns, MIN(share_deadline_ns(shard), memory_deadline_ns(shard)));
     if (shard->redis)
         until_ns = MIN(until_ns, redis_sink_deadline(shard->redis));
     if (shard->file)
         until_ns = MIN(until_ns, file_lane_deadline_ns(shard->file));
+    if (shard->features)
+        until_ns = MIN(until_ns, feature_lane_deadline_ns(shard->features, shard->now_ns));
     return MAX(until_ns - clock_monotonic_ns(), INT64_C(0));
+}
+
+/* A process that was frozen may have a successor, which has its partitions and writes to Redis:
+ * what the gate keeps back goes out when a commit has shown that it has none. */
+static void frozen_look(struct shard *shard, int64_t now_ns)
+{
+    bool is_open = loop_gate_turn(shard->loop);
+
+    if (now_ns - shard->now_ns > shard->fleet->frozen_ns || (!is_open && !shard->is_frozen)) {
+        shard->is_frozen = true;
+        commit_await(shard);
+    }
+    if (shard->is_frozen && commit_has_come(shard)) {
+        shard->is_frozen = false;
+        loop_gate_open(shard->loop);
+    }
 }
 
 static void turn_begin(struct shard *shard)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    if (shard->is_full)
+    if (shard->is_full || memory_is_short(shard))
         counter_add(&shard->stats.backpressure_ns, (uint64_t)(now_ns - shard->now_ns));
+    if (memory_is_short(shard))
+        shard->short_ns += now_ns - shard->now_ns;
+    frozen_look(shard, now_ns);
     shard->now_ns = now_ns;
     shard->now_ms = clock_realtime_ms();
     shard->is_full = sinks_full(shard);
@@ -250,27 +339,46 @@ static void turn_begin(struct shard *shard)
     counter_add(&shard->stats.turns, 1);
 }
 
+/* Whether events are to wait. A shard that is short of memory goes on with what is before the mark
+ * of a checkpoint: a run at the most, and mail. */
+static bool is_shut(const struct shard *shard)
+{
+    return shard->is_full || (memory_is_short(shard) && shard->share.stage != SHARE_ALIGNING);
+}
+
+static bool events_take(struct shard *shard)
+{
+    bool left;
+
+    if (is_shut(shard))
+        return true; /* what waits is not looked at, and nobody tells of it again */
+    left = ingest_mail(shard);
+    if (!shard->drain_wanted && shard->phase == PHASE_READING)
+        ingest_fetch(shard);
+    bool fetched = shard->batch.count > 0;
+
+    return ((ingest_run(shard) || fetched) && !ingest_is_held(shard)) || left;
+}
+
 int shard_turn(struct shard *shard)
 {
     bool left;
 
     turn_begin(shard);
     commands_take(shard);
-    left = shard->is_full; /* what waits is not looked at, and nobody tells of it again */
-    if (!shard->is_full) {
-        left = ingest_mail(shard);
-        if (!shard->drain_wanted && shard->phase == PHASE_READING)
-            ingest_fetch(shard);
-        bool fetched = shard->batch.count > 0;
-        left = ingest_run(shard) || fetched || left;
-    }
+    if (UNLIKELY(shard->has_failed))
+        return MIN(loop_run(shard->loop, FAILED_WAIT_NS), 0);
+    left = events_take(shard);
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
     left = keyspaces_fire(shard) || left;
     left = phase_advance(shard, left) || left;
+    left = share_turn(shard) || left;
+    left = memory_turn(shard) || left;
     mail_flush(shard);
     sinks_turn(shard);
     shard->is_full = sinks_full(shard);
+    atomic_store_explicit(&shard->is_full_seen, shard->is_full, memory_order_relaxed);
     sample(shard);
     hdr_record(&shard->stats.turn_ns, clock_monotonic_ns() - shard->now_ns, 1);
 
@@ -308,6 +416,7 @@ static int edges_open(struct shard *shard, struct err *err)
 
     if (error)
         return error;
+    loop_gate_limit(shard->loop, shard->fleet->frozen_ns);
     if (plan->redis.present) {
         struct redis_sink_options redis = {
             .plan = plan,
@@ -322,6 +431,8 @@ static int edges_open(struct shard *shard, struct err *err)
     }
     if (shard->fleet->file)
         shard->file = &shard->fleet->file->lanes[shard->number];
+    if (shard->fleet->features)
+        shard->features = feature_topic_lane(shard->fleet->features, shard->number);
     shard->intake = intake_create(shard->consumer, loop_wake_fd(shard->loop));
     return 0;
 }
@@ -339,6 +450,7 @@ struct shard *shard_create(struct fleet *fleet, uint32_t number, struct consumer
     shard->consumer = consumer;
     spsc_init(&shard->commands, RING_CAPACITY);
     spsc_init(&shard->reports, RING_CAPACITY);
+    share_init(shard);
     return shard;
 }
 
@@ -357,6 +469,7 @@ int shard_open(struct shard *shard, struct err *err)
           shard->decoders && shard->run.fields);
     for (uint32_t i = 0; i < plan->source_count; i++)
         shard->decoders[i] = decoder_create(&plan->sources[i]);
+    memory_init(shard);
     partitions_init(shard);
     shard->started_ns = shard->now_ns = clock_monotonic_ns();
     return edges_open(shard, err);
@@ -382,14 +495,16 @@ void shard_close(struct shard *shard)
 
 static void rings_done(struct shard *shard)
 {
+    struct report report;
     void *left;
 
     while ((left = spsc_pop(&shard->commands)))
         free(left);
-    while ((left = spsc_pop(&shard->reports)))
-        free(left);
+    while (shard_report(shard, &report))
+        mark_free(report.mark);
     spsc_done(&shard->commands);
     spsc_done(&shard->reports);
+    share_done(shard);
 }
 
 void shard_free(struct shard *shard)
@@ -446,6 +561,11 @@ bool shard_report(struct shard *shard, struct report *ret)
     *ret = *report;
     free(report);
     return true;
+}
+
+bool shard_is_full(const struct shard *shard)
+{
+    return atomic_load_explicit(&shard->is_full_seen, memory_order_relaxed);
 }
 
 void shard_wake(struct shard *shard)

@@ -19,7 +19,10 @@ struct source_stats {
     struct counter duplicates; /* dropped by `dedup:` */
     struct counter backwards;  /* events older than the newest of their partition */
     struct counter read_errors;
+    struct counter evicted; /* keys whose state went to the store */
+    struct counter loaded;  /* and came back */
     struct gauge keys;
+    struct gauge cold_keys; /* of them, those whose state is in the store */
     struct gauge state_bytes;
 };
 
@@ -31,7 +34,8 @@ struct shard_stats {
     struct counter cpu_ns;
     struct counter mail_events; /* sent to other shards */
     struct gauge arena_bytes;
-    struct gauge replaying;       /* 1 while rows for Redis are held back */
+    struct gauge replaying;       /* 1 while rows for Redis are held back by a replay, and */
+    struct gauge awaiting_commit; /* while they wait for a checkpoint to be committed */
     struct source_stats *sources; /* by source number */
     struct view_stats *views;     /* by view number */
     struct gauge *view_bytes;     /* by view number */

@@ -137,7 +137,7 @@ static size_t used_bytes(const struct redis_image *image)
     return used;
 }
 
-struct redis_image *redis_image_create(struct arena *arena, struct slice key)
+struct redis_image *redis_image_create(struct arena *arena, struct slice key, int32_t partition)
 {
     size_t size = round_up(sizeof(struct redis_image) + sizeof(struct redis_part) + key.len);
     struct redis_image *image = arena_alloc(arena, size);
@@ -145,6 +145,7 @@ struct redis_image *redis_image_create(struct arena *arena, struct slice key)
     *image = (struct redis_image){
         .size = (uint32_t)size,
         .key_len = (uint32_t)key.len,
+        .partition = partition,
         .whole = true,
     };
     memcpy(key_at(image), key.data, key.len);

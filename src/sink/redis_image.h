@@ -18,7 +18,8 @@
 
 struct redis_write;
 
-#define REDIS_IMAGE_MAX (64u << 20) /* bytes; Redis takes up to 512 MB in one value */
+#define REDIS_IMAGE_MAX     (64u << 20) /* bytes; Redis takes up to 512 MB in one value */
+#define REDIS_PARTITION_MAX ((1 << 19) - 1)
 
 struct redis_part {
     int64_t window_end_ms; /* of the row that is shown */
@@ -39,11 +40,13 @@ struct redis_image {
     int64_t expire_ms;          /* monotonic: when EXPIRE was sent last */
     uint32_t size;              /* allocated */
     uint32_t key_len;
-    uint16_t part_count;
-    uint16_t epoch; /* the connection's when it was last written whole */
-    uint8_t link;   /* the connection's number */
-    bool whole;     /* Redis may hold anything: all values are to be written */
-    bool detached;  /* the core has dropped the key: freed once Redis has it all */
+    int32_t partition : 20;   /* that the key belongs to, or PLAN_NONE: of a shuffled source */
+    uint32_t part_count : 12; /* at most PLAN_VIEWS_MAX */
+    uint16_t epoch;           /* the connection's when it was last written whole */
+    uint8_t link;             /* the connection's number */
+    bool whole : 1;           /* Redis may hold anything: all values are to be written */
+    bool detached : 1;        /* the core has dropped the key: freed once Redis has it all */
+    bool forgotten : 1; /* as detached, and not to be written again: freed once it is answered */
     struct redis_part parts[];
 };
 
@@ -56,8 +59,9 @@ struct redis_difference {
     uint64_t appeared; /* bit i: there was none and now there is one */
 };
 
-/* Without parts; `whole` is set. `key` is copied. */
-struct redis_image *redis_image_create(struct arena *arena, struct slice key);
+/* Without parts; `whole` is set. `key` is copied. `partition`: PLAN_NONE, or up to
+ * REDIS_PARTITION_MAX (librdkafka knows topics of up to 100000). */
+struct redis_image *redis_image_create(struct arena *arena, struct slice key, int32_t partition);
 void redis_image_free(struct arena *arena, struct redis_image *image);
 
 struct slice redis_image_key(const struct redis_image *image);

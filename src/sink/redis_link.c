@@ -89,6 +89,20 @@ static void give_up(struct redis_link *link, const char *what, struct slice why,
     away(link, what, why, now_ns);
 }
 
+void redis_link_forget(struct redis_link *link, struct redis_image *image, int64_t now_ns)
+{
+    const struct redis_io *io = &link->shared->io;
+
+    redis_writes_forget(image);
+    if (!image->writes) {
+        redis_link_drop(link, image);
+        return;
+    }
+    image->forgotten = true;
+    if (io->unsent(io->context, link->number) > 0)
+        give_up(link, "", SLICE_LITERAL("what was to be sent is not wanted any more"), now_ns);
+}
+
 static void connect_begin(struct redis_link *link, int64_t now_ns)
 {
     const struct redis_io *io = &link->shared->io;

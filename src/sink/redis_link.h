@@ -36,8 +36,10 @@ struct redis_io {
     int (*connect)(void *context, unsigned number);
     /* Where commands are appended, from connected to close or lost. */
     struct buf *(*out)(void *context, unsigned number);
-    /* Sends what was appended. */
+    /* Sends what was appended: as soon as it may. */
     void (*flush)(void *context, unsigned number);
+    /* Bytes appended that the kernel has not taken: closing the connection takes them back. */
+    size_t (*unsent)(void *context, unsigned number);
     /* At once, whatever is under way; nothing is heard of the connection any more. */
     void (*close)(void *context, unsigned number);
 };
@@ -53,8 +55,9 @@ struct redis_links {
     void (*report)(void *context, const char *text);
     void *report_context;
     int64_t linger_ns;
-    bool hold;  /* nothing is sent */
-    bool flush; /* linger does not count */
+    uint32_t save; /* number of the last save that was begun */
+    bool hold;     /* nothing is sent */
+    bool flush;    /* linger does not count */
     size_t queued;
     size_t in_flight;
 };
@@ -69,6 +72,7 @@ struct redis_write {
     int64_t record_ms;  /* of the oldest row in it that has one; -1: none */
     int64_t fetched_ns; /* likewise; 0: none */
     uint32_t bytes;
+    uint32_t save;    /* the last one that has what it is to bring, or that it came after */
     uint32_t added;   /* fields that are to be new to Redis */
     uint8_t commands; /* REDIS_HSET | … whose replies are due */
     bool row;         /* a row waits since queued_ns; false for what is only made again */
@@ -113,6 +117,10 @@ struct redis_link {
 
     struct redis_writes queue;
     struct redis_writes flight;
+    size_t unsaved;               /* of flight and queue: those that the save under way lacks */
+    struct redis_write *saved;    /* the last it has looked at; NULL: it is at their beginning */
+    struct redis_image *unsynced; /* the next it looks at of those that are to be resynced */
+
     unsigned flight_batches;
     size_t flight_bytes;
 };
@@ -142,14 +150,29 @@ bool redis_link_wants_expire(const struct redis_link *link, const struct redis_i
 void redis_link_row(struct redis_link *link, struct redis_image *image, const struct row *row,
                     int64_t now_ns);
 
-/* What is queued of the image is not to be written. */
-void redis_link_forget(struct redis_image *image);
+/* The image comes from a checkpoint: it is to be written, whole, and a save under way takes it in.
+ */
+void redis_link_load(struct redis_link *link, struct redis_image *image, int64_t now_ns);
+
+/* Nothing more is written of the image, which is the link's from now on: what is queued of it stays
+ * unsent, and if it has writes in flight while bytes of the connection are unsent, the connection
+ * is given up. */
+void redis_link_forget(struct redis_link *link, struct redis_image *image, int64_t now_ns);
 
 /* Does what is due: connects, gives up, writes. */
 void redis_link_turn(struct redis_link *link, int64_t now_ns);
 
 /* When the next turn is due, events aside; REDIS_NOT_DUE: never. */
 int64_t redis_link_deadline(const struct redis_link *link);
+
+/* A save goes over flight and queue from the oldest write to the newest, which is the order in
+ * which they are done with too, and then over what is to be resynced. `shared->save` has gone up.
+ */
+void redis_link_save_begin(struct redis_link *link);
+
+/* The next image that Redis has not acknowledged, or NULL, and to be asked again; false at the end.
+ */
+bool redis_link_save_next(struct redis_link *link, struct redis_image **ret);
 
 /* Nothing is queued, in flight or to be written again. */
 bool redis_link_is_idle(const struct redis_link *link);

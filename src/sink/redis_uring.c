@@ -73,6 +73,13 @@ static void io_flush(void *context, unsigned number)
     stream_flush(uring->connections[number].stream);
 }
 
+static size_t io_unsent(void *context, unsigned number)
+{
+    struct redis_uring *uring = context;
+
+    return stream_unsent(uring->connections[number].stream);
+}
+
 static void io_close(void *context, unsigned number)
 {
     struct redis_uring *uring = context;
@@ -100,7 +107,7 @@ struct redis_uring *redis_uring_create(struct loop *loop, const struct redis_sin
     };
     for (unsigned i = 0; i < uring->count; i++)
         uring->connections[i] = (struct connection){uring, i, NULL};
-    with_io.io = (struct redis_io){uring, io_connect, io_out, io_flush, io_close};
+    with_io.io = (struct redis_io){uring, io_connect, io_out, io_flush, io_unsent, io_close};
     uring->sink = redis_sink_create(&with_io);
     return uring;
 }

@@ -75,6 +75,8 @@ void redis_link_drop(struct redis_link *link, struct redis_image *image)
     CHECK(!image->writes);
     if (link->resync == image)
         redis_writes_resync(link, image->next);
+    if (link->unsynced == image)
+        link->unsynced = image->prev;
     *(image->prev ? &image->prev->next : &link->first) = image->next;
     *(image->next ? &image->next->prev : &link->last) = image->prev;
     redis_image_free(link->shared->arena, image);
@@ -85,6 +87,8 @@ void redis_link_moved(struct redis_link *link, const struct redis_image *before,
 {
     if (link->resync == before)
         link->resync = image;
+    if (link->unsynced == before)
+        link->unsynced = image;
     *(image->prev ? &image->prev->next : &link->first) = image;
     *(image->next ? &image->next->prev : &link->last) = image;
     for (struct redis_write *write = image->writes; write; write = write->older)
@@ -126,6 +130,7 @@ static struct redis_write *queue_image(struct redis_link *link, struct redis_ima
         .older = image->writes,
         .queued_ns = now_ns,
         .record_ms = -1,
+        .save = link->shared->save,
         .queued = true,
     };
     image->writes = write;
@@ -155,15 +160,95 @@ void redis_link_row(struct redis_link *link, struct redis_image *image, const st
 }
 
 /* Its place in the queue stays, void, until its turn comes. */
-void redis_link_forget(struct redis_image *image)
+void redis_writes_forget(struct redis_image *image)
 {
     struct redis_write *write = image->writes;
 
     if (!write || !write->queued)
         return;
     image->writes = write->older;
-    image->whole = true; /* should it live on: what is dirty is in no queue */
     write->image = NULL;
+}
+
+/* --- what a save lacks --- */
+
+static bool is_unsaved(const struct redis_link *link, const struct redis_write *write)
+{
+    return write->save != link->shared->save;
+}
+
+static void set_saved(struct redis_link *link, struct redis_write *write)
+{
+    link->unsaved -= is_unsaved(link, write);
+    write->save = link->shared->save;
+}
+
+static void set_unsaved(struct redis_link *link, struct redis_write *write)
+{
+    link->unsaved += !is_unsaved(link, write);
+    write->save = link->shared->save - 1;
+}
+
+/* The write has been popped for good. It was the first of its list, so none before it is left to be
+ * looked at but, if it was queued, those in flight. */
+static void leave_save(struct redis_link *link, struct redis_write *write)
+{
+    set_saved(link, write);
+    if (link->saved == write)
+        link->saved = write->queued ? link->flight.last : NULL;
+}
+
+void redis_link_load(struct redis_link *link, struct redis_image *image, int64_t now_ns)
+{
+    image->whole = true;
+    set_unsaved(link, queue_image(link, image, now_ns));
+    link->saved = NULL; /* it may have had a place that was looked at */
+}
+
+void redis_link_save_begin(struct redis_link *link)
+{
+    link->unsaved = link->flight.count + link->queue.count;
+    link->saved = NULL;
+    /* From behind: new ones come at the end, and it must have one. */
+    link->unsynced = link->resync ? link->last : NULL;
+}
+
+static struct redis_write *next_to_save(const struct redis_link *link)
+{
+    if (link->saved && link->saved->next)
+        return link->saved->next;
+    if (link->saved)
+        return link->saved->queued ? NULL : link->queue.first;
+    return link->flight.first ? link->flight.first : link->queue.first;
+}
+
+bool redis_link_save_next(struct redis_link *link, struct redis_image **ret)
+{
+    struct redis_image *image = link->unsynced;
+
+    *ret = NULL;
+    if (link->unsaved > 0) {
+        struct redis_write *write = next_to_save(link);
+
+        CHECK(write);
+        link->saved = write;
+        if (!is_unsaved(link, write))
+            return true;
+        image = write->image;
+        set_saved(link, write);
+        if (!image || image->forgotten)
+            return true;
+        for (write = image->writes; write; write = write->older)
+            set_saved(link, write);
+        *ret = image;
+        return true;
+    }
+    if (!image)
+        return false;
+    link->unsynced = image->prev;
+    if (image->writes || image->epoch != link->epoch)
+        *ret = image;
+    return true;
 }
 
 /* --- in flight --- */
@@ -172,6 +257,7 @@ static void write_free(struct redis_link *link, struct redis_write *write)
 {
     struct redis_write **place = &write->image->writes;
 
+    leave_save(link, write);
     while (*place != write)
         place = &(*place)->older;
     *place = write->older;
@@ -192,8 +278,16 @@ void redis_writes_again(struct redis_link *link, struct redis_write *write, int6
 {
     struct redis_image *image = write->image;
 
+    if (image->forgotten) {
+        redis_writes_over(link, write);
+        return;
+    }
     image->whole = true; /* nobody knows what Redis has of it */
-    keep_oldest(queue_image(link, image, now_ns), write->record_ms, write->fetched_ns);
+    struct redis_write *queued = queue_image(link, image, now_ns);
+
+    keep_oldest(queued, write->record_ms, write->fetched_ns);
+    if (is_unsaved(link, write))
+        set_unsaved(link, queued);
     write_free(link, write);
 }
 
@@ -202,10 +296,11 @@ void redis_writes_over(struct redis_link *link, struct redis_write *write)
     struct redis_image *image = write->image;
 
     write_free(link, write);
-    if (image->detached && !image->writes) {
+    if (image->writes || !(image->detached || image->forgotten))
+        return;
+    if (image->detached)
         redis_detached_remove(&link->shared->detached, image);
-        redis_link_drop(link, image);
-    }
+    redis_link_drop(link, image);
 }
 
 /* --- sending --- */
@@ -231,6 +326,7 @@ static void send_write(struct redis_link *link, struct buf *out, int64_t now_ns)
     shared->queued--;
     prefetch(link->queue.first);
     if (!image) {
+        leave_save(link, write);
         arena_free(shared->arena, write, sizeof(*write));
         return;
     }

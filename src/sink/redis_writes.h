@@ -23,6 +23,9 @@ struct redis_write *redis_writes_land(struct redis_link *link);
 /* Its key is written again, whole, with the newest values. */
 void redis_writes_again(struct redis_link *link, struct redis_write *write, int64_t now_ns);
 
+/* What is queued of the image is not to be written. */
+void redis_writes_forget(struct redis_image *image);
+
 /* It is done with. Frees its image too if that was waited for. */
 void redis_writes_over(struct redis_link *link, struct redis_write *write);
 

@@ -1,14 +1,16 @@
 #include "source/consumer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "kafka/client.h"
 
-#define OFFSETS_TIMEOUT_MS 30000
-#define BATCH_MAX          1024
+#define CLUSTER_ID_TIMEOUT_MS 5000
+#define OFFSETS_TIMEOUT_MS    30000
+#define BATCH_MAX             1024
 
 static const uint64_t wake_value = 1;
 
@@ -16,9 +18,17 @@ struct consumer {
     const struct plan *plan;
     struct consumer_hooks hooks;
     rd_kafka_t *client;
-    rd_kafka_queue_t *queue; /* of group events */
-    int *partition_counts;   /* by source */
-    char instance_id[64];
+    rd_kafka_queue_t *queue;   /* of group events */
+    rd_kafka_queue_t *commits; /* of answers to commits */
+    int *partition_counts;     /* by source */
+    char *cluster_id;          /* librdkafka's, or NULL */
+    int64_t session_timeout_ms;
+    char instance_id[128];
+    _Atomic bool is_joining; /* on_log's; as long as it says nothing, false */
+    bool is_closing;         /* there is nobody any more who takes partitions */
+    bool has_answer;         /* to the last commit */
+    enum commit_answer answer;
+    char answer_text[256];
 };
 
 struct intake {
@@ -59,10 +69,24 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *con
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *context);
 
-/* Troubles come by on_error; the rest of librdkafka's log is its own business. */
+/* In these the member has the generation that the group has, as far as can be known here: it is at
+ * peace, or a rebalance waits for what on_rebalance does. */
+static bool is_joined(const char *state)
+{
+    return strncmp(state, "steady ", 7) == 0 || strncmp(state, "wait-assign-call ", 17) == 0 ||
+           strncmp(state, "wait-unassign-call ", 19) == 0;
+}
+
+/* Troubles come by on_error; of the rest of librdkafka's log only this is of use: whether the group
+ * is being joined is not to be learnt in another way. */
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-    (void)client, (void)level, (void)facility, (void)text;
+    struct consumer *consumer = rd_kafka_opaque(client);
+    const char *arrow = strcmp(facility, "CGRPJOINSTATE") == 0 ? strstr(text, " -> ") : NULL;
+
+    (void)level;
+    if (arrow)
+        atomic_store(&consumer->is_joining, !is_joined(arrow + 4));
 }
 
 static void configure(rd_kafka_conf_t *conf)
@@ -72,10 +96,30 @@ static void configure(rd_kafka_conf_t *conf)
     rd_kafka_conf_set_log_cb(conf, on_log);
 }
 
+/* What kafka.properties may have set. */
+static int settings_look_up(struct consumer *consumer, struct err *err)
+{
+    const rd_kafka_conf_t *conf = rd_kafka_conf(consumer->client);
+    char timeout_ms[32] = "";
+    size_t size = sizeof(timeout_ms);
+
+    CHECK(rd_kafka_conf_get(conf, "session.timeout.ms", timeout_ms, &size) == RD_KAFKA_CONF_OK);
+    consumer->session_timeout_ms = strtoll(timeout_ms, NULL, 10);
+    size = 0;
+    CHECK(rd_kafka_conf_get(conf, "group.instance.id", NULL, &size) == RD_KAFKA_CONF_OK);
+    if (size > sizeof(consumer->instance_id))
+        return err_set(err, -EINVAL, "kafka property group.instance.id: longer than %zu bytes",
+                       sizeof(consumer->instance_id) - 1);
+    CHECK(rd_kafka_conf_get(conf, "group.instance.id", consumer->instance_id, &size) ==
+          RD_KAFKA_CONF_OK);
+    return 0;
+}
+
 static int client_create(struct consumer *consumer, struct err *err)
 {
     const struct kafka_setting settings[] = {
         {"client.id", "freshet"},
+        {"debug", "cgrp"}, /* for on_log */
         {"group.id", consumer->plan->kafka.group},
         {"group.instance.id", consumer->instance_id},
         {"partition.assignment.strategy", "cooperative-sticky"},
@@ -105,7 +149,8 @@ static int client_create(struct consumer *consumer, struct err *err)
         return error;
     rd_kafka_poll_set_consumer(consumer->client);
     consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
-    return 0;
+    consumer->commits = rd_kafka_queue_new(consumer->client);
+    return settings_look_up(consumer, err);
 }
 
 static int topics_look_up(struct consumer *consumer, struct err *err)
@@ -139,6 +184,8 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     int error = client_create(consumer, err);
     if (!error)
         error = topics_look_up(consumer, err);
+    if (!error)
+        consumer->cluster_id = rd_kafka_clusterid(consumer->client, CLUSTER_ID_TIMEOUT_MS);
     if (error) {
         err_prefix(err, "kafka %s", plan->kafka.brokers);
         consumer_free(consumer);
@@ -148,16 +195,34 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     return 0;
 }
 
+/* A member that was away for a while may just have been given partitions, or none, once more. Such
+ * an assignment has to be answered before the close: librdkafka 2.0 takes an answer that it gets
+ * while closing for none, and waits for ever. Unsubscribed, it brings no further one. */
+static void close_group(struct consumer *consumer)
+{
+    rd_kafka_message_t *message;
+
+    consumer->is_closing = true;
+    rd_kafka_unsubscribe(consumer->client);
+    while ((message = rd_kafka_consumer_poll(consumer->client, 0)))
+        rd_kafka_message_destroy(message);
+    rd_kafka_consumer_close(consumer->client);
+}
+
 void consumer_free(struct consumer *consumer)
 {
     if (!consumer)
         return;
     if (consumer->queue)
         rd_kafka_queue_destroy(consumer->queue);
+    if (consumer->commits)
+        rd_kafka_queue_destroy(consumer->commits);
     if (consumer->client) {
-        rd_kafka_consumer_close(consumer->client);
+        close_group(consumer);
         rd_kafka_destroy(consumer->client);
     }
+    if (consumer->cluster_id)
+        rd_kafka_mem_free(NULL, consumer->cluster_id);
     free(consumer->partition_counts);
     free(consumer);
 }
@@ -232,17 +297,36 @@ static bool offsets_look_up(struct consumer *consumer, struct assignment *assign
     return true;
 }
 
-static void commits_look_up(struct consumer *consumer,
+/* The metadata are a string only as far as nobody else has committed for the group. */
+static char *metadata_of(const rd_kafka_topic_partition_t *committed)
+{
+    return strndup(committed->metadata ? committed->metadata : "", committed->metadata_size);
+}
+
+/* False if the group's coordinator does not say. */
+static bool commits_look_up(struct consumer *consumer,
                             const rd_kafka_topic_partition_list_t *partitions,
                             struct assignment *list)
 {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(partitions);
+    bool known = !rd_kafka_committed(consumer->client, committed, OFFSETS_TIMEOUT_MS);
 
-    if (!rd_kafka_committed(consumer->client, committed, OFFSETS_TIMEOUT_MS)) {
-        for (int i = 0; i < committed->cnt; i++)
-            list[i].has_commit = !committed->elems[i].err && committed->elems[i].offset >= 0;
+    for (int i = 0; known && i < committed->cnt; i++) {
+        const rd_kafka_topic_partition_t *one = &committed->elems[i];
+
+        known = !one->err;
+        list[i].committed_offset = one->offset >= 0 ? one->offset : -1;
+        list[i].checkpoint = metadata_of(one);
     }
     rd_kafka_topic_partition_list_destroy(committed);
+    return known;
+}
+
+static void assignments_free(struct assignment *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((char *)list[i].checkpoint);
+    free(list);
 }
 
 static struct assignment *assignments_of(struct consumer *consumer,
@@ -254,6 +338,7 @@ static struct assignment *assignments_of(struct consumer *consumer,
     for (int i = 0; i < partitions->cnt; i++) {
         list[i].source = source_of_topic(consumer->plan, partitions->elems[i].topic);
         list[i].partition = partitions->elems[i].partition;
+        list[i].committed_offset = -1;
     }
     return list;
 }
@@ -273,16 +358,17 @@ static void partitions_assign(struct consumer *consumer,
 {
     struct assignment *list = assignments_of(consumer, partitions);
     size_t count = (size_t)partitions->cnt;
+    bool known = commits_look_up(consumer, partitions, list);
 
-    for (size_t i = 0; i < count; i++) {
-        if (!offsets_look_up(consumer, &list[i])) {
-            consumer->hooks.fatal(consumer->hooks.context,
-                                  "the broker does not say which offsets a partition has");
-            rd_kafka_incremental_assign(consumer->client, partitions);
-            goto done;
-        }
+    for (size_t i = 0; known && i < count; i++)
+        known = offsets_look_up(consumer, &list[i]);
+    if (!known) {
+        consumer->hooks.fatal(
+            consumer->hooks.context,
+            "the brokers do not say which offsets a partition has, or has committed");
+        rd_kafka_incremental_assign(consumer->client, partitions);
+        goto done;
     }
-    commits_look_up(consumer, partitions, list);
     consumer->hooks.assigned(consumer->hooks.context, list, count);
     for (size_t i = 0; i < count; i++) {
         /* Forwarded before fetching begins, so that no record gets into the group's own queue. */
@@ -292,7 +378,7 @@ static void partitions_assign(struct consumer *consumer,
     }
     rd_kafka_incremental_assign(consumer->client, partitions);
 done:
-    free(list);
+    assignments_free(list, count);
 }
 
 static void partitions_revoke(struct consumer *consumer,
@@ -303,17 +389,23 @@ static void partitions_revoke(struct consumer *consumer,
 
     consumer->hooks.revoked(consumer->hooks.context, list, (size_t)partitions->cnt, lost);
     rd_kafka_incremental_unassign(consumer->client, partitions);
-    free(list);
+    assignments_free(list, (size_t)partitions->cnt);
 }
 
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what,
                          rd_kafka_topic_partition_list_t *partitions, void *context)
 {
-    (void)client;
-    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        partitions_assign(context, partitions);
+    struct consumer *consumer = context;
+    bool is_assigned = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+
+    if (consumer->is_closing && is_assigned)
+        rd_kafka_incremental_assign(client, partitions);
+    else if (consumer->is_closing)
+        rd_kafka_incremental_unassign(client, partitions);
+    else if (is_assigned)
+        partitions_assign(consumer, partitions);
     else
-        partitions_revoke(context, partitions);
+        partitions_revoke(consumer, partitions);
 }
 
 void consumer_poll(struct consumer *consumer, int timeout_ms)
@@ -333,22 +425,129 @@ void consumer_poll(struct consumer *consumer, int timeout_ms)
 void consumer_wake_by(struct consumer *consumer, int wake_fd)
 {
     rd_kafka_queue_io_event_enable(consumer->queue, wake_fd, &wake_value, sizeof(wake_value));
+    rd_kafka_queue_io_event_enable(consumer->commits, wake_fd, &wake_value, sizeof(wake_value));
+}
+
+rd_kafka_topic_partition_list_t *consumer_offsets(struct consumer *consumer,
+                                                  const struct position *list, size_t count,
+                                                  const char *checkpoint)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)count);
+
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(
+            offsets, consumer->plan->sources[list[i].source].topic, list[i].partition);
+
+        one->offset = list[i].offset;
+        one->metadata = strdup(checkpoint);
+        CHECK(one->metadata);
+        one->metadata_size = strlen(checkpoint);
+    }
+    return offsets;
+}
+
+rd_kafka_consumer_group_metadata_t *consumer_member(struct consumer *consumer)
+{
+    return rd_kafka_consumer_group_metadata(consumer->client);
+}
+
+static enum commit_answer answer_of(rd_kafka_resp_err_t answer)
+{
+    switch (answer) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return COMMIT_ACCEPTED;
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return COMMIT_FENCED;
+    default:
+        return COMMIT_REFUSED;
+    }
+}
+
+static void answer_set(struct consumer *consumer, rd_kafka_resp_err_t answer)
+{
+    consumer->has_answer = true;
+    consumer->answer = answer_of(answer);
+    snprintf(consumer->answer_text, sizeof(consumer->answer_text), "%s", rd_kafka_err2str(answer));
+}
+
+static void on_committed(rd_kafka_t *client, rd_kafka_resp_err_t answer,
+                         rd_kafka_topic_partition_list_t *offsets, void *context)
+{
+    (void)client;
+    for (int i = 0; !answer && offsets && i < offsets->cnt; i++)
+        answer = offsets->elems[i].err;
+    answer_set(context, answer);
 }
 
 void consumer_commit(struct consumer *consumer, const struct position *list, size_t count,
-                     bool wait)
+                     const char *checkpoint)
 {
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)count);
+    rd_kafka_topic_partition_list_t *offsets = consumer_offsets(consumer, list, count, checkpoint);
     rd_kafka_resp_err_t answer;
 
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(offsets, consumer->plan->sources[list[i].source].topic,
-                                          list[i].partition)
-            ->offset = list[i].offset;
-    answer = rd_kafka_commit(consumer->client, offsets, !wait);
-    rd_kafka_topic_partition_list_destroy(offsets);
+    consumer->has_answer = false;
+    answer = rd_kafka_commit_queue(consumer->client, offsets, consumer->commits, on_committed,
+                                   consumer);
     if (answer)
-        consumer->hooks.notice(consumer->hooks.context, rd_kafka_err2str(answer));
+        answer_set(consumer, answer);
+    rd_kafka_topic_partition_list_destroy(offsets);
+}
+
+bool consumer_may_commit(const struct consumer *consumer)
+{
+    return !atomic_load(&((struct consumer *)consumer)->is_joining);
+}
+
+bool consumer_commit_answered(struct consumer *consumer, int timeout_ms,
+                              enum commit_answer *ret_answer, const char **ret_text)
+{
+    if (!consumer->has_answer)
+        rd_kafka_queue_poll_callback(consumer->commits, timeout_ms);
+    if (!consumer->has_answer)
+        return false;
+    *ret_answer = consumer->answer;
+    *ret_text = consumer->answer_text;
+    return true;
+}
+
+int consumer_committed(struct consumer *consumer, int timeout_ms,
+                       void (*found)(void *context, const char *checkpoint), void *context)
+{
+    const struct plan *plan = consumer->plan;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    rd_kafka_resp_err_t answer;
+
+    for (uint32_t i = 0; i < plan->source_count; i++)
+        rd_kafka_topic_partition_list_add_range(list, plan->sources[i].topic, 0,
+                                                consumer->partition_counts[i] - 1);
+    answer = rd_kafka_committed(consumer->client, list, timeout_ms);
+    for (int i = 0; !answer && i < list->cnt; i++) {
+        char *checkpoint = metadata_of(&list->elems[i]);
+
+        answer = list->elems[i].err;
+        if (*checkpoint)
+            found(context, checkpoint);
+        free(checkpoint);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return answer ? -EIO : 0;
+}
+
+int64_t consumer_session_timeout_ms(const struct consumer *consumer)
+{
+    return consumer->session_timeout_ms;
+}
+
+const char *consumer_cluster_id(const struct consumer *consumer)
+{
+    return consumer->cluster_id ? consumer->cluster_id : "";
+}
+
+const char *consumer_instance_id(const struct consumer *consumer)
+{
+    return consumer->instance_id;
 }
 
 int64_t consumer_end_offset(struct consumer *consumer, uint32_t source, int32_t partition)

@@ -26,11 +26,12 @@ struct intake;
 struct assignment {
     uint32_t source;
     int32_t partition;
-    int64_t begin_offset;  /* of the oldest record there is */
-    int64_t end_offset;    /* behind the newest record, at this time */
-    int64_t start_offset;  /* where reading begins; by the source's `start` at first */
-    bool has_commit;       /* the group has committed an offset of it before */
-    struct intake *intake; /* set by the hook */
+    int64_t begin_offset;     /* of the oldest record there is */
+    int64_t end_offset;       /* behind the newest record, at this time */
+    int64_t start_offset;     /* where reading begins; by the source's `start` at first */
+    int64_t committed_offset; /* of the group, or -1 */
+    const char *checkpoint;   /* the committed offset's metadata: the checkpoint's id; may be "" */
+    struct intake *intake;    /* set by the hook */
 };
 
 /* Called in consumer_poll and consumer_close, by the control thread. */
@@ -74,9 +75,47 @@ struct position {
     int64_t offset; /* of the next record to read */
 };
 
-/* Commits offsets; waits for the answer if `wait`. They show lag, nothing is read from them. */
+enum commit_answer {
+    COMMIT_ACCEPTED,
+    COMMIT_REFUSED, /* for now: the coordinator is away, or the group is being rebalanced */
+    COMMIT_FENCED,  /* for good: somebody else has this member's place */
+};
+
+/* Commits offsets with the checkpoint's id as metadata. The answer comes in consumer_poll_commits;
+ * one commit at a time. */
 void consumer_commit(struct consumer *consumer, const struct position *list, size_t count,
-                     bool wait);
+                     const char *checkpoint);
+
+/* False while the group is being rebalanced: what is committed then comes behind the new
+ * generation, is refused, and costs the member its partitions. */
+bool consumer_may_commit(const struct consumer *consumer);
+
+/* True if the answer to consumer_commit has come; *ret_text says what was answered, and lives until
+ * the next commit. Waits for at most `timeout_ms`. */
+bool consumer_commit_answered(struct consumer *consumer, int timeout_ms,
+                              enum commit_answer *ret_answer, const char **ret_text);
+
+/* The offsets of a commit, to be destroyed by the caller, and the member's identity likewise, for a
+ * producer's transaction. */
+struct rd_kafka_topic_partition_list_s *consumer_offsets(struct consumer *consumer,
+                                                         const struct position *list, size_t count,
+                                                         const char *checkpoint);
+struct rd_kafka_consumer_group_metadata_s *consumer_member(struct consumer *consumer);
+
+/* The checkpoints that committed offsets of any partition of the sources name: calls `found` for
+ * each. Returns 0 or a negative errno. */
+MUST_USE int consumer_committed(struct consumer *consumer, int timeout_ms,
+                                void (*found)(void *context, const char *checkpoint),
+                                void *context);
+
+/* The group drops a member that it has not heard of for so long. */
+int64_t consumer_session_timeout_ms(const struct consumer *consumer);
+
+/* The Kafka cluster's id, or "". */
+const char *consumer_cluster_id(const struct consumer *consumer);
+
+/* What this process is called in the group: the same after a restart. */
+const char *consumer_instance_id(const struct consumer *consumer);
 
 /* The last known end of the partition, or -1. */
 int64_t consumer_end_offset(struct consumer *consumer, uint32_t source, int32_t partition);

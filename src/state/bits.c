@@ -36,6 +36,13 @@ void bits_fill(struct bits *bits, struct arena *arena, uint32_t count)
         bits->words[count / 64] |= (UINT64_C(1) << count % 64) - 1;
 }
 
+void bits_merge(struct bits *bits, struct arena *arena, const struct bits *from)
+{
+    bits_grow(bits, arena, from->count * 64);
+    for (uint32_t i = 0; i < from->count; i++)
+        bits->words[i] |= from->words[i];
+}
+
 void bits_clear(struct bits *bits)
 {
     if (bits->count)

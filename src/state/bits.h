@@ -23,6 +23,9 @@ void bits_grow(struct bits *bits, struct arena *arena, uint32_t count);
 /* Adds all numbers below `count`. */
 void bits_fill(struct bits *bits, struct arena *arena, uint32_t count);
 
+/* Adds all numbers of another set. */
+void bits_merge(struct bits *bits, struct arena *arena, const struct bits *from);
+
 void bits_clear(struct bits *bits);
 
 /* The least number that is not below `from`, or BITS_NONE. */

@@ -136,7 +136,7 @@ static struct calendar_bucket *bucket_for(struct calendar *calendar, int64_t tim
     return bucket;
 }
 
-void calendar_add(struct calendar *calendar, int64_t time_ms, uint32_t item)
+uint32_t calendar_add(struct calendar *calendar, int64_t time_ms, uint32_t item)
 {
     CHECK(time_ms < CALENDAR_NEVER);
     if (!calendar->last || calendar->last->time_ms != time_ms)
@@ -149,7 +149,29 @@ void calendar_add(struct calendar *calendar, int64_t time_ms, uint32_t item)
         bucket->items = arena_resize(calendar->arena, bucket->items, old_bytes, old_bytes * 2);
         bucket->cap *= 2;
     }
-    bucket->items[bucket->len++] = item;
+    bucket->items[bucket->len] = item;
+    return bucket->len++;
+}
+
+uint32_t calendar_remove(struct calendar *calendar, int64_t time_ms, uint32_t place, uint32_t item,
+                         uint32_t *ret_from)
+{
+    struct calendar_bucket *bucket = calendar->slots[slot_of(calendar, time_ms)];
+
+    if (!bucket || place < bucket->taken || place >= bucket->len || bucket->items[place] != item)
+        return CALENDAR_NONE;
+    uint32_t last = --bucket->len; /* an empty bucket goes when its time comes */
+
+    if (place == last)
+        return CALENDAR_NONE;
+    bucket->items[place] = bucket->items[last];
+    *ret_from = last;
+    return bucket->items[place];
+}
+
+static bool is_spent(const struct calendar_bucket *bucket)
+{
+    return bucket->taken == bucket->len;
 }
 
 static void bucket_remove_first(struct calendar *calendar)
@@ -166,6 +188,8 @@ static void bucket_remove_first(struct calendar *calendar)
 bool calendar_take(struct calendar *calendar, int64_t until_ms, int64_t *ret_time_ms,
                    uint32_t *ret_item, uint32_t *ret_ahead)
 {
+    while (calendar_next_ms(calendar) <= until_ms && is_spent(calendar->heap[0]))
+        bucket_remove_first(calendar);
     if (calendar_next_ms(calendar) > until_ms)
         return false;
 
@@ -175,7 +199,7 @@ bool calendar_take(struct calendar *calendar, int64_t until_ms, int64_t *ret_tim
     *ret_time_ms = bucket->time_ms;
     *ret_item = bucket->items[bucket->taken++];
     *ret_ahead = bucket->items[ahead];
-    if (bucket->taken == bucket->len)
+    while (calendar->heap_len > 0 && is_spent(calendar->heap[0]))
         bucket_remove_first(calendar);
     return true;
 }

@@ -5,7 +5,8 @@
  *   buckets         [3 7]  [1]  [2 9 4 …]      numbers of keys
  *
  * An entry is not taken out when its key gets another time: whoever is handed an entry compares its
- * time with the key's own and passes over the stale ones. Owned by one shard. */
+ * time with the key's own and passes over the stale ones. One that goes for good, with its key, can
+ * be taken out by its place: the last one of its bucket takes that. Owned by one shard. */
 #ifndef FRESHET_STATE_CALENDAR_H
 #define FRESHET_STATE_CALENDAR_H
 
@@ -15,6 +16,7 @@
 #include "base/arena.h"
 
 #define CALENDAR_NEVER INT64_MAX
+#define CALENDAR_NONE  UINT32_MAX
 
 struct calendar_bucket {
     int64_t time_ms;
@@ -37,9 +39,16 @@ struct calendar {
 void calendar_init(struct calendar *calendar, struct arena *arena);
 void calendar_done(struct calendar *calendar);
 
-void calendar_add(struct calendar *calendar, int64_t time_ms, uint32_t item);
+/* Returns the entry's place, as long as it is not moved. */
+uint32_t calendar_add(struct calendar *calendar, int64_t time_ms, uint32_t item);
 
-/* The earliest time with an entry, or CALENDAR_NEVER. */
+/* Takes out the item's entry at the place, if it is still there. Returns the item that is there
+ * instead, which was at *ret_from; or CALENDAR_NONE. */
+uint32_t calendar_remove(struct calendar *calendar, int64_t time_ms, uint32_t place, uint32_t item,
+                         uint32_t *ret_from);
+
+/* The earliest time with an entry, or CALENDAR_NEVER. (Of an earlier time all may have been taken
+ * out.) */
 static inline int64_t calendar_next_ms(const struct calendar *calendar)
 {
     return calendar->heap_len ? calendar->heap[0]->time_ms : CALENDAR_NEVER;

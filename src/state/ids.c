@@ -363,12 +363,25 @@ bool ids_capture(struct ids *ids, uint32_t budget, struct buf *captured)
     return false;
 }
 
-void ids_capture_abort(struct ids *ids)
+static bool is_gathering(const struct ids *ids)
 {
-    for (uint32_t i = 0; i < ids->count; i++)
-        ids->tables[i].marked = 0;
-    for (uint32_t i = 0; i < ids->group_count; i++)
-        buf_free(&ids->groups[i]);
+    for (uint32_t at = 0; at < ids->group_count; at++) {
+        if (ids->groups[at].len > 0)
+            return true;
+    }
+    return false;
+}
+
+void ids_capture_abort(struct ids *ids, struct buf *captured)
+{
+    for (uint32_t i = 0; i < ids->count; i++) {
+        struct id_table *table = &ids->tables[i];
+
+        /* What was gathered is of the first one that is not done. */
+        if (table->captured < table->marked && is_gathering(ids))
+            chunks_write(ids, table, captured);
+        table->marked = 0;
+    }
 }
 
 void ids_release(struct ids *ids, int64_t release_ms, struct buf *captured, struct buf *deleted)

@@ -52,8 +52,8 @@ void ids_mark(struct ids *ids, uint64_t number, bool all);
 /* Goes on with it, for some `budget` ids. True if more is to be done. */
 bool ids_capture(struct ids *ids, uint32_t budget, struct buf *captured);
 
-/* Ends it half way: the next one has to be for all. */
-void ids_capture_abort(struct ids *ids);
+/* Ends it half way: what is left is for the next one. What was begun goes to `captured`. */
+void ids_capture_abort(struct ids *ids, struct buf *captured);
 
 /* Takes over a chunk of tables that hold `width_ms`. `is_changed`: the next capture writes its ids
  * again. Returns 0, or -EBADMSG with nothing taken. */

@@ -11,8 +11,10 @@
 void key_table_init(struct key_table *table, struct arena *arena, uint32_t record_bytes)
 {
     CHECK(record_bytes >= sizeof(struct key_head) && record_bytes % 8 == 0);
-    *table = (struct key_table){
-        .arena = arena, .record_bytes = record_bytes, .free_head = KEY_NONE};
+    *table = (struct key_table){.arena = arena,
+                                .record_bytes = record_bytes,
+                                .with_room = KEY_NONE,
+                                .given_back = KEY_NONE};
     table->now.cap = SLOTS_FIRST;
     table->now.slots = arena_calloc(arena, SLOTS_FIRST * sizeof(struct key_slot));
 }
@@ -51,11 +53,14 @@ static void key_free(struct key_table *table, struct key_head *record)
 
 void key_table_done(struct key_table *table)
 {
-    for (uint32_t i = 0; i < table->record_count; i++)
-        key_free(table, record_at(table, i));
+    for (uint32_t i = 0; i < table->record_count; i++) {
+        if (table->chunks[i >> CHUNK_RECORDS_BITS])
+            key_free(table, record_at(table, i));
+    }
     for (uint32_t i = 0; i < table->chunk_count; i++)
-        arena_free(table->arena, table->chunks[i], chunk_bytes(table));
+        arena_free(table->arena, table->chunks[i], table->chunks[i] ? chunk_bytes(table) : 0);
     arena_free(table->arena, table->chunks, table->chunk_cap * sizeof(*table->chunks));
+    arena_free(table->arena, table->rooms, table->chunk_cap * sizeof(*table->rooms));
     slots_free(table, &table->now);
     slots_free(table, &table->before);
     *table = (struct key_table){0};
@@ -63,9 +68,22 @@ void key_table_done(struct key_table *table)
 
 struct key_head *key_table_at(const struct key_table *table, uint32_t number)
 {
+    if (!table->chunks[number >> CHUNK_RECORDS_BITS])
+        return NULL;
     struct key_head *record = record_at(table, number);
 
     return record->key_len ? record : NULL;
+}
+
+uint32_t key_table_next(const struct key_table *table, uint32_t from)
+{
+    for (uint32_t number = from; number < table->record_count; number++) {
+        if (!table->chunks[number >> CHUNK_RECORDS_BITS])
+            number |= CHUNK_RECORDS - 1;
+        else if (record_at(table, number)->key_len)
+            return number;
+    }
+    return KEY_NONE;
 }
 
 static uint32_t tag_of(uint64_t hash)
@@ -138,27 +156,108 @@ static void slots_make_room(struct key_table *table)
     table->now.slots = arena_calloc(table->arena, table->now.cap * sizeof(*table->now.slots));
 }
 
+/* ---- chunks, and the lists of those with a free record and of those that were given back */
+
+static void list_push(struct key_table *table, uint32_t *first, uint32_t chunk)
+{
+    struct key_room *room = &table->rooms[chunk];
+
+    room->before = KEY_NONE;
+    room->after = *first;
+    if (*first != KEY_NONE)
+        table->rooms[*first].before = chunk;
+    *first = chunk;
+}
+
+static void list_remove(struct key_table *table, uint32_t *first, uint32_t chunk)
+{
+    const struct key_room *room = &table->rooms[chunk];
+
+    if (room->before == KEY_NONE)
+        *first = room->after;
+    else
+        table->rooms[room->before].after = room->after;
+    if (room->after != KEY_NONE)
+        table->rooms[room->after].before = room->before;
+}
+
+static void record_free(struct key_table *table, struct key_head *record)
+{
+    uint32_t number = record->number;
+    uint32_t chunk = number >> CHUNK_RECORDS_BITS;
+    struct key_room *room = &table->rooms[chunk];
+
+    record->key_len = 0;
+    record->number = room->free_head;
+    if (room->free_head == KEY_NONE)
+        list_push(table, &table->with_room, chunk);
+    room->free_head = number;
+    room->live--;
+    if (room->live > 0 || chunk + 1 == table->chunk_count)
+        return;
+    list_remove(table, &table->with_room, chunk);
+    list_push(table, &table->given_back, chunk);
+    arena_free(table->arena, table->chunks[chunk], chunk_bytes(table));
+    table->chunks[chunk] = NULL;
+}
+
+/* Gives a chunk its memory again, with all its records free. */
+static void chunk_take_back(struct key_table *table, uint32_t chunk)
+{
+    struct key_room *room = &table->rooms[chunk];
+
+    list_remove(table, &table->given_back, chunk);
+    list_push(table, &table->with_room, chunk);
+    table->chunks[chunk] = arena_alloc(table->arena, chunk_bytes(table));
+    room->free_head = KEY_NONE;
+    for (uint32_t i = CHUNK_RECORDS; i-- > 0;) {
+        struct key_head *record = record_at(table, (chunk << CHUNK_RECORDS_BITS) + i);
+
+        record->key_len = 0;
+        record->number = room->free_head;
+        room->free_head = (chunk << CHUNK_RECORDS_BITS) + i;
+    }
+}
+
+static void chunk_add(struct key_table *table)
+{
+    if (table->chunk_count == table->chunk_cap) {
+        uint32_t cap = table->chunk_cap ? table->chunk_cap * 2 : 16;
+
+        table->chunks = arena_resize(table->arena, table->chunks,
+                                     table->chunk_cap * sizeof(*table->chunks),
+                                     cap * sizeof(*table->chunks));
+        table->rooms = arena_resize(table->arena, table->rooms,
+                                    table->chunk_cap * sizeof(*table->rooms),
+                                    cap * sizeof(*table->rooms));
+        table->chunk_cap = cap;
+    }
+    table->rooms[table->chunk_count] = (struct key_room){.free_head = KEY_NONE};
+    table->chunks[table->chunk_count++] = arena_alloc(table->arena, chunk_bytes(table));
+}
+
 static uint32_t record_new(struct key_table *table)
 {
-    uint32_t number = table->free_head;
+    uint32_t number = table->record_count;
 
-    if (number != KEY_NONE) {
-        table->free_head = record_at(table, number)->number;
-        return number;
-    }
-    CHECK(table->record_count < KEY_NONE - 1);
-    if (table->record_count == table->chunk_count << CHUNK_RECORDS_BITS) {
-        if (table->chunk_count == table->chunk_cap) {
-            uint32_t cap = table->chunk_cap ? table->chunk_cap * 2 : 16;
+    if (table->with_room == KEY_NONE && table->given_back != KEY_NONE)
+        chunk_take_back(table, table->given_back);
+    if (table->with_room != KEY_NONE) {
+        uint32_t chunk = table->with_room;
+        struct key_room *room = &table->rooms[chunk];
 
-            table->chunks = arena_resize(table->arena, table->chunks,
-                                         table->chunk_cap * sizeof(*table->chunks),
-                                         cap * sizeof(*table->chunks));
-            table->chunk_cap = cap;
-        }
-        table->chunks[table->chunk_count++] = arena_alloc(table->arena, chunk_bytes(table));
+        number = room->free_head;
+        room->free_head = record_at(table, number)->number;
+        if (room->free_head == KEY_NONE)
+            list_remove(table, &table->with_room, chunk);
+    } else {
+        CHECK(number < KEY_NONE - 1);
+        if (number == table->chunk_count << CHUNK_RECORDS_BITS)
+            chunk_add(table);
+        table->record_count++;
     }
-    return table->record_count++;
+    table->rooms[number >> CHUNK_RECORDS_BITS].live++;
+    return number;
 }
 
 struct key_head *key_table_add(struct key_table *table, uint64_t hash, struct slice key)
@@ -207,7 +306,6 @@ static void slot_clear(struct key_table *table, struct key_slots *slots, uint32_
 void key_table_remove(struct key_table *table, struct key_head *record)
 {
     struct slice key = key_head_key(record);
-    uint32_t number = record->number;
     uint32_t slot;
 
     if (table->before.slots && find_in(table, &table->before, record->hash, key, &slot))
@@ -215,9 +313,7 @@ void key_table_remove(struct key_table *table, struct key_head *record)
     if (find_in(table, &table->now, record->hash, key, &slot))
         slot_clear(table, &table->now, slot);
     key_free(table, record);
-    record->key_len = 0;
-    record->number = table->free_head;
-    table->free_head = number;
+    record_free(table, record);
     table->live--;
 }
 

@@ -255,6 +255,63 @@ void loop_free(struct loop *loop)
     free(loop);
 }
 
+/* --- the gate --- */
+
+void loop_gate_limit(struct loop *loop, int64_t limit_ns)
+{
+    loop->gate_limit_ns = limit_ns;
+    loop_gate_open(loop);
+}
+
+void loop_gate_open(struct loop *loop)
+{
+    loop->gate_shut = false;
+    loop->gate_turn_ns = clock_boottime_ns();
+}
+
+static bool gate_is_open(struct loop *loop, int64_t now_ns)
+{
+    if (loop->gate_limit_ns > 0 && now_ns - loop->gate_turn_ns >= loop->gate_limit_ns)
+        loop->gate_shut = true;
+    return !loop->gate_shut;
+}
+
+bool loop_gate_turn(struct loop *loop)
+{
+    int64_t now_ns = clock_boottime_ns();
+    bool is_open = gate_is_open(loop, now_ns);
+
+    loop->gate_turn_ns = now_ns;
+    return is_open;
+}
+
+/* What the kernel did not take of an earlier turn's is not to be sent now: it is done nothing,
+ * after which the streams have it to send. */
+static void sends_withdraw(struct loop *loop)
+{
+    struct io_uring_sq *sq = &loop->ring.sq;
+
+    for (unsigned at = *sq->khead; at != sq->sqe_tail; at++) {
+        struct io_uring_sqe *sqe = &sq->sqes[at & sq->ring_mask];
+        uint64_t id = sqe->user_data;
+
+        if (sqe->opcode != IORING_OP_SEND)
+            continue;
+        io_uring_prep_nop(sqe);
+        sqe->user_data = id;
+    }
+}
+
+static void sends_give(struct loop *loop)
+{
+    if (loop->streams_sending == 0 && !loop->sends_left)
+        return;
+    if (gate_is_open(loop, clock_boottime_ns()))
+        streams_send(loop);
+    else if (loop->sends_left)
+        sends_withdraw(loop);
+}
+
 static int submit_and_wait(struct loop *loop, int64_t timeout_ns)
 {
     struct io_uring *ring = &loop->ring;
@@ -275,10 +332,13 @@ static int submit_and_wait(struct loop *loop, int64_t timeout_ns)
 
 int loop_run(struct loop *loop, int64_t timeout_ns)
 {
-    int error = submit_and_wait(loop, timeout_ns);
     struct io_uring_cqe *cqe;
     int handled = 0;
 
+    sends_give(loop);
+    int error = submit_and_wait(loop, timeout_ns);
+
+    loop->sends_left = io_uring_sq_ready(&loop->ring) > 0;
     switch (error < 0 ? -error : 0) {
     case 0:
     case ETIME:

@@ -40,6 +40,22 @@ void loop_free(struct loop *loop);
  * when the kernel refuses the ring, after which it is of no use. */
 MUST_USE int loop_run(struct loop *loop, int64_t timeout_ns);
 
+/* A gate before what streams send, for an owner that may be frozen (stopped, swapped out, suspended
+ * with its host) and must not send, when it thaws, what it had to send before. It tells when each
+ * of its turns begins. When `limit_ns` or more have passed since then, the gate shuts and stays
+ * shut: what is flushed waits in the streams until the gate is opened, or goes with them. The time
+ * is looked at right before the kernel is given something to send, and the kernel takes into the
+ * socket's buffer at once what it takes: nothing is sent later of what was given earlier. */
+
+/* The first turn begins now. 0: no gate, as at first. */
+void loop_gate_limit(struct loop *loop, int64_t limit_ns);
+
+/* A turn begins. False if the gate is shut. */
+bool loop_gate_turn(struct loop *loop);
+
+/* To be called in the turn that is to send again. */
+void loop_gate_open(struct loop *loop);
+
 /* Any thread: ends the wait of the turn under way, or of the next one. What the caller wrote before
  * is visible to the owner when that turn returns. Cheap when the loop has been woken already. */
 void loop_wake(struct loop *loop);

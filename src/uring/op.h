@@ -49,10 +49,17 @@ struct loop {
     char *recv_memory;
     bool recv_multishot;
 
+    /* The gate. */
+    int64_t gate_limit_ns; /* 0: none */
+    int64_t gate_turn_ns;  /* when the turn began, by clock_boottime_ns */
+    bool gate_shut;
+    bool sends_left; /* the kernel may have left some in the submission ring */
+
     struct stream *streams; /* all, those that are being closed included */
     uint32_t streams_count;
     uint32_t streams_max;
     uint32_t streams_resolving;
+    uint32_t streams_sending; /* that have something to send, which the kernel was not given */
     struct watch *watches;
     uint32_t watches_count;
     uint32_t watches_max;
@@ -75,7 +82,9 @@ static inline struct slice loop_recv_bytes(const struct loop *loop, uint32_t cqe
     return (struct slice){loop->recv_memory + (size_t)number * LOOP_RECV_BUFFER_BYTES, (size_t)len};
 }
 
-/* stream.c: once a turn while names are being looked up; and what loop_free needs. */
+/* stream.c: gives the kernel what is to be sent; once a turn while names are being looked up; and
+ * what loop_free needs. */
+void streams_send(struct loop *loop);
 void streams_resolved(struct loop *loop);
 void streams_close_all(struct loop *loop);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -58,10 +59,10 @@ struct stream {
     size_t sent;
     struct buf filling;
     bool flush;
+    bool is_sending; /* `sending` waits for the turn's end to be given to the kernel */
 };
 
 static void receive_arm(struct stream *stream);
-static void send_begin(struct stream *stream);
 static void connect_next(struct stream *stream);
 
 static void stream_release(struct stream *stream)
@@ -85,11 +86,18 @@ static void stream_release(struct stream *stream)
     free(stream);
 }
 
+static void set_sending(struct stream *stream, bool sending)
+{
+    stream->loop->streams_sending += (uint32_t)sending - (uint32_t)stream->is_sending;
+    stream->is_sending = sending;
+}
+
 static void end(struct stream *stream, int error)
 {
     if (stream->state >= STREAM_ENDED)
         return;
     stream->state = STREAM_ENDED;
+    set_sending(stream, false);
     stream->calling = true;
     stream->events->ended(stream->context, error);
     stream->calling = false;
@@ -156,6 +164,41 @@ static void buffer_sent(struct stream *stream)
     stream->sent = 0;
 }
 
+/* Goes on with the buffer under way, or with the other one if that was flushed. */
+static void send_next(struct stream *stream)
+{
+    if (stream->sending.len == 0 && stream->flush) {
+        struct buf empty = stream->sending;
+
+        stream->sending = stream->filling;
+        stream->filling = empty;
+        stream->flush = false;
+    }
+    set_sending(stream, stream->sending.len > stream->sent);
+}
+
+/* There is room again, or an error, of which the next send tells. */
+static void room_done(void *owner, int result, uint32_t flags)
+{
+    struct stream *stream = owner;
+
+    (void)result;
+    (void)flags;
+    stream->send_op = 0;
+    if (stream->state == STREAM_OPEN)
+        set_sending(stream, true);
+    else if (stream->state == STREAM_CLOSING)
+        stream_release(stream);
+}
+
+static void room_await(struct stream *stream)
+{
+    struct io_uring_sqe *sqe = op_begin(stream->loop, room_done, stream, &stream->send_op);
+
+    io_uring_prep_poll_add(sqe, stream->fd, POLLOUT);
+    sqe->user_data = stream->send_op;
+}
+
 static void send_done(void *owner, int result, uint32_t flags)
 {
     struct stream *stream = owner;
@@ -164,14 +207,16 @@ static void send_done(void *owner, int result, uint32_t flags)
     stream->send_op = 0;
     if (result >= 0)
         stream->sent += (size_t)result;
-    else if (result != -EINTR)
+    else if (result != -EINTR && result != -EAGAIN)
         end(stream, result);
 
-    if (stream->state == STREAM_OPEN) {
+    if (stream->state == STREAM_OPEN && result == -EAGAIN) {
+        room_await(stream);
+    } else if (stream->state == STREAM_OPEN) {
         if (stream->sent == stream->sending.len)
             buffer_sent(stream);
-        send_begin(stream);
-        if (!stream->send_op && stream->events->sent) {
+        send_next(stream);
+        if (!stream->is_sending && stream->events->sent) {
             stream->calling = true;
             stream->events->sent(stream->context);
             stream->calling = false;
@@ -181,25 +226,25 @@ static void send_done(void *owner, int result, uint32_t flags)
         stream_release(stream);
 }
 
-/* Goes on with the buffer under way, or with the other one if that was flushed. */
+/* The kernel is not to keep any of it for later, as it does without MSG_DONTWAIT: that would be
+ * sent whatever has happened in between. */
 static void send_begin(struct stream *stream)
 {
-    if (stream->sending.len == 0 && stream->flush) {
-        struct buf empty = stream->sending;
-
-        stream->sending = stream->filling;
-        stream->filling = empty;
-        stream->flush = false;
-    }
+    struct io_uring_sqe *sqe = op_begin(stream->loop, send_done, stream, &stream->send_op);
     size_t left = stream->sending.len - stream->sent;
 
-    if (left == 0)
-        return;
-    struct io_uring_sqe *sqe = op_begin(stream->loop, send_done, stream, &stream->send_op);
-
     io_uring_prep_send(sqe, stream->fd, stream->sending.data + stream->sent, MIN(left, SEND_MAX),
-                       MSG_NOSIGNAL);
+                       MSG_NOSIGNAL | MSG_DONTWAIT);
     sqe->user_data = stream->send_op;
+    set_sending(stream, false);
+}
+
+void streams_send(struct loop *loop)
+{
+    for (struct stream *stream = loop->streams; loop->streams_sending > 0; stream = stream->next) {
+        if (stream->is_sending)
+            send_begin(stream);
+    }
 }
 
 /* --- connecting --- */
@@ -208,7 +253,7 @@ static void opened(struct stream *stream)
 {
     stream->state = STREAM_OPEN;
     receive_arm(stream);
-    send_begin(stream);
+    send_next(stream);
 }
 
 /* Both the connect and its time-out are back. */
@@ -436,8 +481,8 @@ void stream_flush(struct stream *stream)
     if (stream->filling.len == 0)
         return;
     stream->flush = true;
-    if (stream->state == STREAM_OPEN && !stream->send_op)
-        send_begin(stream);
+    if (stream->state == STREAM_OPEN && !stream->send_op && !stream->is_sending)
+        send_next(stream);
 }
 
 size_t stream_unsent(const struct stream *stream)
@@ -452,6 +497,7 @@ void stream_close(struct stream *stream)
     uint64_t ops[] = {stream->connect_op, stream->receive_op, stream->send_op};
 
     stream->state = STREAM_CLOSING;
+    set_sending(stream, false);
     if (stream->resolve) {
         resolve_drop(stream->resolve);
         stream->resolve = NULL;

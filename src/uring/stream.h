@@ -10,6 +10,9 @@
  * sends are continued, and what is appended meanwhile waits in the other buffer. The owner bounds
  * what it appends: stream_unsent says how much the kernel has not taken.
  *
+ * Nothing is given to the kernel outside loop_run, and there only while the loop's gate is open. A
+ * send takes what there is room for in the socket's buffer; for more room the stream waits itself.
+ *
  * stream_close ends it for the owner at once: no event is called from then on. The memory lives on
  * until the kernel has given up every operation, so nothing that arrives late can hit a newer
  * connection. Belongs to the loop's thread. */

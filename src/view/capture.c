@@ -54,6 +54,20 @@ static void key_write(struct keyspace *keyspace, struct key_head *key)
     bits_remove(&keyspace->capture.pending, key->number);
 }
 
+/* Before all that is written of keys that came after those that went. */
+static void deletions_write(struct capture *capture)
+{
+    struct buf emptied = capture->captured;
+
+    if (capture->captured.len == 0) {
+        capture->captured = capture->deleted;
+        capture->deleted = emptied;
+    } else {
+        buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
+        buf_reset(&capture->deleted);
+    }
+}
+
 void capture_write_first(struct keyspace *keyspace, struct key_head *key)
 {
     struct capture *capture = &keyspace->capture;
@@ -73,19 +87,33 @@ void capture_created(struct keyspace *keyspace, struct key_head *key)
     key->changed = capture->epoch;
 }
 
-void capture_dropped(struct keyspace *keyspace, struct key_head *key)
+void capture_write(struct keyspace *keyspace, struct key_head *key)
+{
+    struct capture *capture = &keyspace->capture;
+
+    CHECK(!capture->is_under_way); /* what is written would be of behind the mark */
+    deletions_write(capture);
+    key_write(keyspace, key);
+    bits_remove(&capture->changed, key->number);
+    key->changed = 0;
+}
+
+void capture_deleted(struct keyspace *keyspace, const struct key_head *key)
 {
     struct buf *deleted = &keyspace->capture.deleted;
-
-    if (bits_has(&keyspace->capture.pending, key->number))
-        key_write(keyspace, key);
-    bits_remove(&keyspace->capture.changed, key->number);
-    if (!key->is_stored)
-        return;
     size_t place = entry_begin(deleted, capture_group(keyspace, key->hash), ENTRY_KEY);
 
     buf_append_slice(deleted, key_head_key(key));
     entry_end_deleted(deleted, place);
+}
+
+void capture_dropped(struct keyspace *keyspace, struct key_head *key)
+{
+    if (bits_has(&keyspace->capture.pending, key->number))
+        key_write(keyspace, key);
+    bits_remove(&keyspace->capture.changed, key->number);
+    if (key->is_stored)
+        capture_deleted(keyspace, key);
 }
 
 void capture_loaded(struct keyspace *keyspace, struct key_head *key, bool is_changed)
@@ -98,30 +126,14 @@ void capture_loaded(struct keyspace *keyspace, struct key_head *key, bool is_cha
     key->changed = 0;
 }
 
-/* What went before the mark comes first of what is captured. */
-static void deleted_take(struct capture *capture)
-{
-    struct buf emptied = capture->captured;
-
-    if (capture->captured.len == 0) {
-        capture->captured = capture->deleted;
-        capture->deleted = emptied;
-    } else { /* somebody is slow: at most what was captured before */
-        buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
-        buf_reset(&capture->deleted);
-    }
-}
-
 void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all)
 {
     struct capture *capture = &keyspace->capture;
     struct bits drained = capture->pending;
 
     CHECK(!capture->is_under_way);
-    CHECK(all || !capture->must_be_all);
     CHECK(number > capture->number);
     capture->is_under_way = true;
-    capture->must_be_all = false;
     capture->number = number;
     capture->epoch++;
     capture->next = 0;
@@ -129,7 +141,7 @@ void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all)
     capture->changed = drained;
     if (all)
         bits_fill(&capture->pending, keyspace->arena, keyspace->table.record_count);
-    deleted_take(capture);
+    deletions_write(capture);
     if (keyspace->ids)
         ids_mark(keyspace->ids, number, all);
 }
@@ -138,7 +150,8 @@ bool keyspace_capture(struct keyspace *keyspace, uint32_t budget)
 {
     struct capture *capture = &keyspace->capture;
 
-    CHECK(capture->is_under_way);
+    if (!capture->is_under_way)
+        return false;
     if (keyspace->ids && ids_capture(keyspace->ids, budget * IDS_A_KEY, &capture->captured))
         return true;
     for (; budget > 0; budget--) {
@@ -168,13 +181,11 @@ void keyspace_capture_abort(struct keyspace *keyspace)
 {
     struct capture *capture = &keyspace->capture;
 
-    CHECK(capture->is_under_way);
+    bits_merge(&capture->changed, keyspace->arena, &capture->pending);
     bits_clear(&capture->pending);
-    buf_reset(&capture->captured);
     if (keyspace->ids)
-        ids_capture_abort(keyspace->ids);
+        ids_capture_abort(keyspace->ids, &capture->captured);
     capture->is_under_way = false;
-    capture->must_be_all = true;
 }
 
 void keyspace_times(const struct keyspace *keyspace, struct keyspace_times *ret)

@@ -4,9 +4,9 @@
 
 #include "aggregate/evaluate.h"
 #include "state/bits.h"
-#include "state/calendar.h"
 #include "state/ids.h"
 #include "state/panes.h"
+#include "state/timers.h"
 #include "view/keyspace.h"
 #include "view/layout.h"
 #include "window/slides.h"
@@ -47,8 +47,11 @@ struct view_state {
         int64_t last_start_ms;         /* on_update sessions and lifetimes: of the last row */
     };
     union {
-        /* on_close: the end of a bounded run has fired up to here, if that is ahead of `fired`. */
-        int64_t finished;
+        struct {
+            int64_t finished; /* on_close: the end of a bounded run has fired up to here, if that
+                               * is ahead of `fired` */
+            int64_t shown_ms; /* the latest end of a row that went online, or WATERMARK_NONE */
+        };
         struct {
             int64_t newest_ms; /* on_update: of the events that entered, or WATERMARK_NONE */
             int64_t end_ms;    /* of the last row, or WATERMARK_NONE */
@@ -81,13 +84,26 @@ struct view {
 struct capture {
     uint32_t epoch; /* marks so far, and one */
     bool is_under_way;
-    bool must_be_all;    /* the last one was broken off */
     uint64_t number;     /* of the checkpoint */
     struct bits changed; /* numbers of keys that changed since the last mark */
     struct bits pending; /* those that have not been written since, and had before it */
     uint32_t next;       /* where the pending ones are looked for next */
     struct buf deleted;  /* entries of keys that went since the last mark */
     struct buf captured;
+};
+
+/* The keys whose state is only in the store: cold.c. */
+struct cold {
+    struct key_table table; /* heads alone */
+    struct timers timers;
+    struct plan_memory *memory; /* of the layout; NULL: no key has ever been cold */
+    struct layout layout;
+    uint32_t hand;     /* the record that eviction looks at next */
+    uint32_t *written; /* numbers of keys that wait for the store to have them */
+    uint32_t written_count;
+    uint32_t finish_next; /* the cold record that is finished next */
+    struct buf keys;      /* of a look-up */
+    bool has_failed;      /* the store did not give a key: nothing goes on */
 };
 
 struct keyspace {
@@ -106,9 +122,8 @@ struct keyspace {
     uint32_t panes_offset; /* of the panes in a key's record */
     uint32_t panes_count;
     uint32_t states_offset; /* of the view states */
-    struct calendar due;    /* by clock_ms: keys whose windows end */
-    struct calendar amend;  /* by ends of windows: keys with some that fire once more */
-    struct calendar free;   /* by release_ms: keys that no window may need any more */
+    struct timers timers;
+    struct cold cold;
     struct paneset *panesets;
     struct view *views;
     struct ids *ids; /* for `dedup:`, or NULL */
@@ -209,19 +224,35 @@ struct instant {
     int64_t release_ms; /* what sessions are gone by: aligned the same, else that of the keyspace */
 };
 
+/* Looks at the key again when the clock reaches the time. */
+static inline void due_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+{
+    timer_set(&keyspace->timers, TIMER_DUE, key, time_ms);
+}
+
+/* Looks at the key's amendments again when the watermark reaches the window's end, or it closes. */
+static inline void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+{
+    timer_set(&keyspace->timers, TIMER_AMEND, key, time_ms);
+}
+
+/* Looks whether the key may go when what is released reaches the time. */
+static inline void free_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
+{
+    timer_set(&keyspace->timers, TIMER_FREE, key, time_ms);
+}
+
+/* Windows that end up to here fire once more: the watermark is there, or they are closed. */
+static inline int64_t amendable_ms(const struct keyspace *keyspace, int64_t watermark_ms)
+{
+    return MAX(watermark_ms, keyspace->release_ms - keyspace->source->allowed_lateness_ms);
+}
+
 /* keyspace.c */
 bool paneset_is_split(const struct plan *plan, const struct plan_source *source, uint32_t paneset);
 int64_t views_lag_max_ms(const struct plan *plan, const struct plan_source *source);
+
 /* key.c */
-
-/* Looks at the key again when the clock reaches the time. */
-void due_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
-
-/* Looks at the key's amendments again when the watermark reaches the window's end, or it closes. */
-void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
-
-/* Looks at the key again when release gets to the time. */
-void free_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms);
 
 /* A new key with nothing in it, for who fills it and looks after its times. */
 struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice key,
@@ -232,6 +263,9 @@ void key_schedule(struct keyspace *keyspace, struct key_head *key);
 
 /* Frees the panes whose windows are all closed, and have fired. */
 void key_release(struct keyspace *keyspace, struct key_head *key);
+
+int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
+                                uint32_t paneset, const struct panes *panes);
 
 /* When panes of a key for which nothing is due can be freed; if it has none, when the key can. */
 int64_t key_needed_until_ms(struct keyspace *keyspace, struct key_head *key);
@@ -260,6 +294,44 @@ void capture_loaded(struct keyspace *keyspace, struct key_head *key, bool is_cha
 
 /* The key goes. */
 void capture_dropped(struct keyspace *keyspace, struct key_head *key);
+
+/* Whether it has changed since the last mark, or is still to be captured. */
+static inline bool capture_is_changed(const struct keyspace *keyspace, const struct key_head *key)
+{
+    return bits_has(&keyspace->capture.changed, key->number);
+}
+
+static inline bool capture_is_pending(const struct keyspace *keyspace, const struct key_head *key)
+{
+    return bits_has(&keyspace->capture.pending, key->number);
+}
+
+/* Writes a changed key between two captures: it counts as unchanged. */
+void capture_write(struct keyspace *keyspace, struct key_head *key);
+
+/* A key that is not in the key table, but in the store, goes. */
+void capture_deleted(struct keyspace *keyspace, const struct key_head *key);
+
+/* cold.c */
+void cold_init(struct keyspace *keyspace);
+void cold_done(struct keyspace *keyspace);
+
+static inline bool cold_is_any(const struct keyspace *keyspace)
+{
+    return keyspace->cold.table.live > 0;
+}
+
+/* Loads those of the events' keys that are cold. False: the store did not give them. */
+bool cold_load_for(struct keyspace *keyspace, const struct event *const *events, uint32_t count);
+
+/* Loads cold keys whose times have come, and frees those that nothing needs, at most *budget. */
+void cold_wake(struct keyspace *keyspace, uint32_t *budget);
+bool cold_is_due(const struct keyspace *keyspace);
+
+/* Loads cold keys that are to be finished, from cold.finish_next on; their number. */
+uint32_t cold_load_to_finish(struct keyspace *keyspace, struct key_head **keys, uint32_t max);
+
+#define COLD_LOAD_MAX 64 /* keys that are fetched together */
 
 /* schema.c */
 const struct layout *schema_map_layout(const struct schema_map *map);

@@ -12,10 +12,12 @@ static void view_state_init(struct keyspace *keyspace, struct key_head *key, uin
     state->fired = WATERMARK_NONE;
     if (view->paneset->layout.plan->kind == PANES_SLIDES)
         state->fired = slides_index(&view->paneset->clock_slides, clock_ms);
-    if (view->plan->on_update)
+    if (view->plan->on_update) {
         state->last.newest_ms = state->last.end_ms = WATERMARK_NONE;
-    else
+    } else {
         state->finished = state->fired;
+        state->shown_ms = WATERMARK_NONE;
+    }
 }
 
 struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice name,
@@ -23,36 +25,12 @@ struct key_head *key_add(struct keyspace *keyspace, uint64_t hash, struct slice 
 {
     struct key_head *key = key_table_add(&keyspace->table, hash, name);
 
-    key->due_ms = key->amend_ms = key->free_ms = CALENDAR_NEVER;
+    timers_clear(key);
     for (uint32_t i = 0; i < keyspace->panes_count; i++)
         panes_init((struct panes *)((char *)key + keyspace->panes_offset) + i);
     for (uint32_t i = 0; i < keyspace->source->view_count; i++)
         view_state_init(keyspace, key, i, clock_ms);
     return key;
-}
-
-void due_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
-{
-    if (time_ms >= key->due_ms)
-        return;
-    key->due_ms = time_ms;
-    calendar_add(&keyspace->due, time_ms, key->number);
-}
-
-void amend_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
-{
-    if (time_ms >= key->amend_ms)
-        return;
-    key->amend_ms = time_ms;
-    calendar_add(&keyspace->amend, time_ms, key->number);
-}
-
-void free_at(struct keyspace *keyspace, struct key_head *key, int64_t time_ms)
-{
-    if (time_ms >= key->free_ms)
-        return;
-    key->free_ms = time_ms;
-    calendar_add(&keyspace->free, time_ms, key->number);
 }
 
 void key_release(struct keyspace *keyspace, struct key_head *key)
@@ -74,8 +52,8 @@ void key_release(struct keyspace *keyspace, struct key_head *key)
     }
 }
 
-static int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
-                                       uint32_t number, const struct panes *panes)
+int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head *key,
+                                uint32_t number, const struct panes *panes)
 {
     switch (kind_of(keyspace, number)) {
     case PANES_SLIDES:

@@ -329,6 +329,12 @@ static int last_load(struct reader *reader, const struct target *target, struct 
     return 0;
 }
 
+static int shown_load(struct reader *reader, struct view_state *state)
+{
+    return offset_load(&reader->from, reader->key->newest_ms, WATERMARK_NONE, 0, WATERMARK_END,
+                       &state->shown_ms);
+}
+
 static int slides_view_load(struct reader *reader, const struct layout_view *view,
                             struct target *target, const struct subject *subject,
                             struct view_state *state)
@@ -352,7 +358,7 @@ static int slides_view_load(struct reader *reader, const struct layout_view *vie
     if (count_load(&reader->from, (uint64_t)MAX(last - state->fired, 0), &finished))
         return -EBADMSG;
     state->finished = finished == 0 ? never : state->fired + (int64_t)finished;
-    return 0;
+    return shown_load(reader, state);
 }
 
 static int view_load(struct reader *reader, const struct layout_view *view)
@@ -369,7 +375,7 @@ static int view_load(struct reader *reader, const struct layout_view *view)
         return slides_view_load(reader, view, &target, view->to == PLAN_NONE ? NULL : &subject,
                                 subject.state);
     if (!view->on_update)
-        return 0;
+        return shown_load(reader, subject.state);
     int64_t newest_ms = reader->key->newest_ms;
 
     if (target.saved->kind == PANES_SESSIONS &&

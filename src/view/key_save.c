@@ -8,8 +8,8 @@
  *   session  start, as what it lies behind the end of the one before (the first: how far before the
  *            newest event) | last - start | revision and flags | cells
  *   lifetime 0, or 1 | newest - last | last - start | cells
- *   view     slides: fired | amendments | on_close: finished; on_update: last
- *            sessions, on_update: fired | last | start of the last row
+ *   view     slides: fired | amendments | on_close: finished, shown; on_update: last
+ *            sessions, on_close: shown; on_update: fired | last | start of the last row
  *            lifetime: last | start of the last row
  *   last     newest event | number of the last row's revision + 1 | its end
  *
@@ -154,6 +154,8 @@ static void view_save(struct keyspace *keyspace, struct key_head *key, uint32_t 
         last_save(key, state, out);
     else if (kind == PANES_SLIDES)
         pack_uint(out, (uint64_t)MAX(state->finished - state->fired, 0));
+    if (!view->plan->on_update)
+        offset_save(out, state->shown_ms, key->newest_ms, WATERMARK_NONE);
     if (kind != PANES_SLIDES && view->plan->on_update && state->last.end_ms != WATERMARK_NONE)
         pack_uint(out, (uint64_t)(state->last.end_ms - state->last_start_ms));
 }

@@ -1,5 +1,6 @@
 #include "view/internal.h"
 
+#include "base/hash.h"
 #include "window/lateness.h"
 
 #define BATCH 32 /* events whose look-ups are under way together */
@@ -119,9 +120,8 @@ struct keyspace *keyspace_create(const struct plan *plan, uint32_t source, int32
                        keyspace->source->view_count * sizeof(struct view_state));
     if (keyspace->source->dedup_field != PLAN_NONE)
         keyspace->ids = ids_create(keyspace->source, partition, keyspace->lag_max_ms, arena);
-    calendar_init(&keyspace->due, arena);
-    calendar_init(&keyspace->amend, arena);
-    calendar_init(&keyspace->free, arena);
+    timers_init(&keyspace->timers, &keyspace->table, arena);
+    cold_init(keyspace);
     capture_init(keyspace);
     return keyspace;
 }
@@ -139,9 +139,8 @@ void keyspace_free(struct keyspace *keyspace)
     capture_done(keyspace);
     key_table_done(&keyspace->table);
     ids_free(keyspace->ids);
-    calendar_done(&keyspace->due);
-    calendar_done(&keyspace->amend);
-    calendar_done(&keyspace->free);
+    timers_done(&keyspace->timers);
+    cold_done(keyspace);
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
         evaluator_free(keyspace->views[i].evaluator);
         evaluator_free(keyspace->views[i].before);
@@ -149,6 +148,24 @@ void keyspace_free(struct keyspace *keyspace)
     free(keyspace->views);
     free(keyspace->panesets);
     free(keyspace);
+}
+
+/* Whether the row goes to the online store, which shows the newest window and never an older one
+ * again. (An on_update view's rows have ever later ends by themselves.) */
+static bool is_shown(const struct subject *subject, const struct row_facts *facts)
+{
+    const struct plan_view *plan = subject->view->plan;
+    struct view_state *state = subject->state;
+
+    if (subject->keyspace->is_finishing || facts->retracted)
+        return false;
+    if (plan->on_update)
+        return true;
+    if (facts->end_ms < state->shown_ms)
+        return false;
+    if (!facts->empty || plan->when_empty != WHEN_EMPTY_KEEP)
+        state->shown_ms = facts->end_ms;
+    return true;
 }
 
 void emit_row(const struct subject *subject, const struct row_facts *facts)
@@ -163,7 +180,7 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         .revision = facts->revision,
         .empty = facts->empty,
         .retracted = facts->retracted,
-        .online = !keyspace->is_finishing && !facts->retracted,
+        .online = is_shown(subject, facts),
         .online_only = facts->online_only,
         .record_ms = cause ? cause->record_ms : -1,
         .fetched_ns = cause ? cause->fetched_ns : 0,
@@ -193,12 +210,6 @@ const struct row_value *values_of_cells(const struct subject *subject, struct ev
     if (saturated)
         counter_add(&subject->view->stats->saturated, saturated);
     return values;
-}
-
-/* Windows that end up to here fire once more: the watermark is there, or they are closed. */
-static int64_t amendable_ms(const struct keyspace *keyspace, int64_t watermark_ms)
-{
-    return MAX(watermark_ms, keyspace->release_ms - keyspace->source->allowed_lateness_ms);
 }
 
 /* Emits again the windows that fired early and whose end the watermark has reached. */
@@ -262,6 +273,7 @@ static struct key_head *key_create(struct keyspace *keyspace, const struct event
     struct key_head *key = key_add(keyspace, event->key_hash, event->key, clock_ms);
 
     key->newest_ms = event->time_ms;
+    key->is_touched = true;
     capture_created(keyspace, key);
     /* Should the event come too late for all that it passes, the key goes again. */
     free_at(keyspace, key, event->time_ms + keyspace->plan->state.ttl_ms);
@@ -402,6 +414,8 @@ static bool event_apply(struct keyspace *keyspace, const struct event *event)
     now.clock_ms = MAX(keyspace->clock_ms, now.watermark_ms);
     now.closing_ms = MAX(event->watermark_ms, keyspace->release_ms);
     now.release_ms = aligned ? now.closing_ms : keyspace->release_ms;
+    if (key)
+        key->is_touched = true;
     if (key && key->due_ms <= now.clock_ms)
         catch_up(keyspace, key, &now);
     if (key && key->amend_ms <= amendable_ms(keyspace, now.watermark_ms))
@@ -449,6 +463,8 @@ uint32_t keyspace_apply(struct keyspace *keyspace, const struct event *const *ev
         uint32_t end = MIN(done + BATCH, count);
 
         batch_prefetch(keyspace, events + done, end - done);
+        if (UNLIKELY(cold_is_any(keyspace)) && !cold_load_for(keyspace, events + done, end - done))
+            return done;
         for (; done < end && !keyspace->must_stop; done++) {
             if (!event_apply(keyspace, events[done]))
                 return done;
@@ -474,34 +490,11 @@ void keyspace_hold(struct keyspace *keyspace, bool is_held)
     keyspace->is_held = is_held;
 }
 
-static void prefetch_ahead(const struct keyspace *keyspace, uint32_t number)
+/* The next key whose time has come. NULL: none, or the budget is used up. */
+static struct key_head *next_due(struct keyspace *keyspace, enum timer timer, int64_t until_ms,
+                                 uint32_t *budget)
 {
-    struct key_head *key = key_table_at(&keyspace->table, number);
-
-    __builtin_prefetch(key);
-    if (key)
-        __builtin_prefetch((char *)key + keyspace->panes_offset);
-}
-
-/* The next key whose time `own_ms` in the calendar has come. NULL: none, or the budget is used up.
- */
-static struct key_head *next_due(struct keyspace *keyspace, struct calendar *calendar,
-                                 size_t own_ms, int64_t until_ms, uint32_t *budget)
-{
-    int64_t time_ms;
-    uint32_t number;
-    uint32_t ahead;
-
-    while (*budget > 0 && !keyspace->must_stop &&
-           calendar_take(calendar, until_ms, &time_ms, &number, &ahead)) {
-        struct key_head *key = key_table_at(&keyspace->table, number);
-
-        --*budget;
-        prefetch_ahead(keyspace, ahead);
-        if (key && *(const int64_t *)((const char *)key + own_ms) == time_ms)
-            return key;
-    }
-    return NULL;
+    return keyspace->must_stop ? NULL : timer_take(&keyspace->timers, timer, until_ms, budget);
 }
 
 bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
@@ -510,21 +503,23 @@ bool keyspace_fire(struct keyspace *keyspace, uint32_t budget)
                           .clock_ms = keyspace->clock_ms,
                           .closing_ms = keyspace->release_ms,
                           .release_ms = keyspace->release_ms};
+    int64_t amend_ms = amendable_ms(keyspace, keyspace->watermark_ms);
+    struct timers *timers = &keyspace->timers;
+    uint32_t wake_budget = budget;
     struct key_head *key;
 
     keyspace->must_stop = false;
-    while ((key = next_due(keyspace, &keyspace->due, offsetof(struct key_head, due_ms),
-                           keyspace->clock_ms, &budget)))
+    if (UNLIKELY(cold_is_due(keyspace)))
+        cold_wake(keyspace, &wake_budget);
+    while ((key = next_due(keyspace, TIMER_DUE, keyspace->clock_ms, &budget)))
         catch_up(keyspace, key, &now);
-    while ((key = next_due(keyspace, &keyspace->amend, offsetof(struct key_head, amend_ms),
-                           amendable_ms(keyspace, keyspace->watermark_ms), &budget)))
+    while ((key = next_due(keyspace, TIMER_AMEND, amend_ms, &budget)))
         amend(keyspace, key, &now);
-    while ((key = next_due(keyspace, &keyspace->free, offsetof(struct key_head, free_ms),
-                           keyspace->release_ms, &budget)))
+    while ((key = next_due(keyspace, TIMER_FREE, keyspace->release_ms, &budget)))
         free_unneeded(keyspace, key, &now);
-    return calendar_next_ms(&keyspace->due) <= keyspace->clock_ms ||
-           calendar_next_ms(&keyspace->amend) <= amendable_ms(keyspace, keyspace->watermark_ms) ||
-           calendar_next_ms(&keyspace->free) <= keyspace->release_ms;
+    return timer_next_ms(timers, TIMER_DUE) <= keyspace->clock_ms ||
+           timer_next_ms(timers, TIMER_AMEND) <= amend_ms ||
+           timer_next_ms(timers, TIMER_FREE) <= keyspace->release_ms || cold_is_due(keyspace);
 }
 
 /* What was to be emitted again when the watermark gets further, and then what is ahead of the
@@ -533,6 +528,10 @@ static void finish(struct keyspace *keyspace, struct key_head *key)
 {
     const struct instant now = {.watermark_ms = WATERMARK_END};
 
+    key->is_finished = true;
+    if (key->due_ms == CALENDAR_NEVER && key->amend_ms == CALENDAR_NEVER)
+        return;
+    key_touch(keyspace, key);
     if (key->amend_ms != CALENDAR_NEVER)
         amend(keyspace, key, &now);
     keyspace->is_finishing = true;
@@ -547,21 +546,40 @@ static void finish(struct keyspace *keyspace, struct key_head *key)
     keyspace->is_finishing = false;
 }
 
-bool keyspace_finish(struct keyspace *keyspace, uint32_t budget)
+/* Those in memory, from finish_next on. */
+static void finish_hot(struct keyspace *keyspace, uint32_t *budget)
 {
-    uint32_t count = keyspace->table.record_count;
-
-    keyspace->must_stop = false;
-    for (; keyspace->finish_next < count && budget > 0 && !keyspace->must_stop;
-         keyspace->finish_next++, budget--) {
+    for (;
+         keyspace->finish_next<keyspace->table.record_count && * budget> 0 && !keyspace->must_stop;
+         keyspace->finish_next++, --*budget) {
         struct key_head *key = key_table_at(&keyspace->table, keyspace->finish_next);
 
-        if (!key || (key->due_ms == CALENDAR_NEVER && key->amend_ms == CALENDAR_NEVER))
-            continue;
-        key_touch(keyspace, key);
-        finish(keyspace, key);
+        if (key && !key->is_finished)
+            finish(keyspace, key);
     }
-    return keyspace->finish_next < count;
+}
+
+static void finish_cold(struct keyspace *keyspace, uint32_t *budget)
+{
+    struct key_head *keys[COLD_LOAD_MAX];
+    uint32_t count;
+
+    while (*budget > 0 && !keyspace->must_stop &&
+           (count = cold_load_to_finish(keyspace, keys, MIN(*budget, (uint32_t)COLD_LOAD_MAX)))) {
+        for (uint32_t i = 0; i < count; i++)
+            finish(keyspace, keys[i]);
+        *budget -= count;
+    }
+}
+
+bool keyspace_finish(struct keyspace *keyspace, uint32_t budget)
+{
+    keyspace->must_stop = false;
+    finish_hot(keyspace, &budget);
+    if (keyspace->finish_next == keyspace->table.record_count)
+        finish_cold(keyspace, &budget);
+    return keyspace->finish_next < keyspace->table.record_count ||
+           keyspace->cold.finish_next < keyspace->cold.table.record_count;
 }
 
 int64_t keyspace_watermark_ms(const struct keyspace *keyspace)
@@ -574,9 +592,16 @@ int64_t keyspace_release_ms(const struct keyspace *keyspace)
     return keyspace->release_ms;
 }
 
+void **keyspace_slot(struct keyspace *keyspace, struct slice key)
+{
+    struct key_head *head = key_table_find(&keyspace->table, hash64(key), key);
+
+    return head ? &head->sink_slot : NULL;
+}
+
 uint64_t keyspace_keys(const struct keyspace *keyspace)
 {
-    return keyspace->table.live;
+    return (uint64_t)keyspace->table.live + keyspace->cold.table.live;
 }
 
 uint64_t keyspace_view_bytes(const struct keyspace *keyspace, uint32_t view_of_source)
@@ -586,7 +611,9 @@ uint64_t keyspace_view_bytes(const struct keyspace *keyspace, uint32_t view_of_s
 
 uint64_t keyspace_bytes(const struct keyspace *keyspace)
 {
-    uint64_t bytes = (uint64_t)keyspace->table.live * keyspace->table.record_bytes;
+    const struct key_table *cold = &keyspace->cold.table;
+    uint64_t bytes = (uint64_t)keyspace->table.live * keyspace->table.record_bytes +
+                     (uint64_t)cold->live * cold->record_bytes;
 
     for (uint32_t i = 0; i < keyspace->source->paneset_count; i++)
         bytes += (uint64_t)keyspace->panesets[i].layout.memory.bytes;

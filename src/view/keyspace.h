@@ -43,6 +43,13 @@ struct keyspace_output {
      * the state that is kept. False: not taken; the event is to be given again. */
     bool (*late)(void *context, uint32_t source, const struct event *event, bool by_watermark);
     struct counter *duplicates; /* of the source: events that `dedup:` dropped */
+    /* Reads what the store has: calls `take` for each key (as in state/entries.h), in any order,
+     * with its value; SLICE_NONE: there is none. False if the store can't be read, or once `take`
+     * returns false. NULL: no key is evicted. */
+    bool (*fetch)(void *context, const struct slice *keys, uint32_t count,
+                  bool (*take)(void *loading, uint32_t number, struct slice value), void *loading);
+    struct counter *evicted; /* keys; NULL without fetch */
+    struct counter *loaded;  /* likewise */
     void *context;
 };
 
@@ -91,6 +98,10 @@ bool keyspace_finish(struct keyspace *keyspace, uint32_t budget);
 
 int64_t keyspace_watermark_ms(const struct keyspace *keyspace);
 int64_t keyspace_release_ms(const struct keyspace *keyspace);
+/* The place for the online sink in the key's record; NULL: there is no such key. */
+void **keyspace_slot(struct keyspace *keyspace, struct slice key);
+
+/* All of them, cold ones too. */
 uint64_t keyspace_keys(const struct keyspace *keyspace);
 
 /* Bytes of state: key records, panes and what their cells hold. */
@@ -106,9 +117,9 @@ uint64_t keyspace_view_bytes(const struct keyspace *keyspace, uint32_t view_of_s
  *
  * What is captured is the state at the mark, whatever happens until its turn comes. */
 
-/* Begins a capture: of what changed since the last mark; `all`: of all there is, for a store that
- * holds nothing of this keyspace. `number`, of the checkpoint, grows from mark to mark and is used
- * once. The capture before must have ended. */
+/* Begins a capture: of what changed since the last mark; `all`: of all there is in memory, for a
+ * store that holds nothing of this keyspace, or of its cold keys alone. `number`, of the
+ * checkpoint, grows from mark to mark and is used once. The capture before must have ended. */
 void keyspace_mark(struct keyspace *keyspace, uint64_t number, bool all);
 
 /* Goes on with it, for at most `budget` keys. True if more is to be done. */
@@ -118,7 +129,8 @@ bool keyspace_capture(struct keyspace *keyspace, uint32_t budget);
  * and leaves it empty. */
 struct buf *keyspace_captured(struct keyspace *keyspace);
 
-/* Ends a capture half way: the next mark has to be for all. */
+/* Ends a capture half way: what it has not written counts as changed. What it has yielded is to
+ * reach the store all the same; or else the next mark has to be for all. */
 void keyspace_capture_abort(struct keyspace *keyspace);
 
 struct keyspace_times {
@@ -138,5 +150,23 @@ void keyspace_times_restore(struct keyspace *keyspace, const struct keyspace_tim
  * bytes are no such state, or are there already. */
 MUST_USE int keyspace_load(struct keyspace *keyspace, const struct schema_map *map,
                            struct slice key, struct slice value, bool is_changed);
+
+/* ---- state larger than memory: cold.c
+ *
+ * The state of a cold key is in the store alone: what captures have yielded last, or a checkpoint
+ * has brought. Nothing that the keyspace does shows whether a key is cold. */
+
+/* Looks at the next `budget` keys, and evicts those that had no event for a while. All that was
+ * captured so far has to be in the store, but for what this has written and nobody has taken away.
+ * `may_write`, if what is written now may be in the store
+ * before the next mark: those that have changed are captured, and go in a later call. True if it
+ * has gone round all keys since it last said so, or waits for the store. */
+bool keyspace_evict(struct keyspace *keyspace, uint32_t budget, bool may_write);
+
+uint64_t keyspace_cold_keys(const struct keyspace *keyspace);
+
+/* A fetch has failed, or the store gave what is no state of the key. Nothing is lost, and nothing
+ * goes on: events are not applied, what is due does not fire. */
+bool keyspace_has_failed(const struct keyspace *keyspace);
 
 #endif

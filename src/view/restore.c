@@ -22,6 +22,7 @@ static int load_key(struct keyspace *keyspace, const struct schema_map *map, uin
     struct key_head *key;
 
     if (group != capture_group(keyspace, hash64(name)) ||
+        key_table_find(&keyspace->cold.table, hash64(name), name) ||
         key_load(keyspace, schema_map_layout(map), schema_map_is_same(map), name, value, &key))
         return -EBADMSG;
     if (!key)

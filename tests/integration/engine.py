@@ -1,6 +1,8 @@
 """The engine under test: runs `freshet`, watches it and reads what it leaves behind."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 import urllib.error
@@ -14,15 +16,21 @@ _EXIT_SECONDS = 30  # for a SIGTERM to be heeded, with everything flushed
 
 
 class Engine:
-    """One `freshet run`. Use as a context manager: on exit it is killed if it still runs."""
+    """One `freshet run`. Use as a context manager: on exit it is killed if it still runs. Runs of
+    one pipeline file share a log; each shows its own part of it."""
 
-    def __init__(self, program, pipeline_path, bounded=False):
+    def __init__(self, program, pipeline_path, bounded=False, arguments=(), environment=None):
         self.program = program
         self.pipeline_path = Path(pipeline_path)
         self.log = self.pipeline_path.with_suffix(".log")
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
         command = [program, "run", self.pipeline_path] + (["--bounded"] if bounded else [])
         self.started = time.monotonic()
-        self.child = spawn([str(part) for part in command], self.log)
+        self.child = spawn(
+            [str(part) for part in (*command, *arguments)],
+            self.log,
+            env={**os.environ, **(environment or {})},
+        )
 
     def __enter__(self):
         return self
@@ -43,6 +51,16 @@ class Engine:
         self.child.terminate()
         return self.wait(seconds)
 
+    def kill(self):
+        """SIGKILL, and nothing of it is left running."""
+        kill(self.child)
+
+    def freeze(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.child.send_signal(signal.SIGCONT)
+
     def expect_exit(self, wanted, seconds):
         status = self.wait(seconds)
         if status != wanted:
@@ -52,8 +70,15 @@ class Engine:
         if self.child.poll() is not None:
             raise Failure(f"freshet ended with {self.child.returncode}:\n{self.messages()}")
 
-    def messages(self):
-        return tail(self.log, 40)
+    def messages(self, lines=40):
+        """The end of what this run has said, for a person."""
+        return tail(self.log, lines, self.log_start)
+
+    def said(self):
+        """All that this run has said."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            log.seek(self.log_start)
+            return log.read()
 
     # Its admin pages
 

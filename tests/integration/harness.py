@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 import compare
-from engine import Engine, admin_address, read_rows
+from engine import Engine, admin_address, parse_row, read_rows
 from process import Failure, wait_until
 from redis_server import RedisServer
 from reference.pipeline import read_pipeline
@@ -57,6 +57,8 @@ class Job:
     group: str
     address: str  # of its admin pages
     redis: RedisServer | None
+    state: Path  # its state.dir, nobody else's
+    topic: str | None = None  # that its rows go to as well
 
 
 class Lab:
@@ -107,9 +109,10 @@ class Lab:
             self.broker.create_topic(topic, len(records[topic]), timestamp_type)
             self.broker.produce(topic, records[topic], batch)
 
-    def job(self, text, shards=1, redis=True, create_topics=True):
+    def job(self, text, shards=1, redis=True, create_topics=True, topic=False, **sections):
         """A job of its own for a pipeline: files, consumer group, Redis, late and dead-letter
-        topics. `redis` may also be a server that is running, or False for none."""
+        topics. `redis` may also be a server that is running, or False for none; with `topic` rows
+        go to a transactional feature topic, too; `sections` are top-level ones to begin with."""
         tag = self._next("job")
         document = load(text)
         folder = self.folder / tag
@@ -119,11 +122,17 @@ class Lab:
             document["redis"]["url"] = server.url()
         else:
             document.pop("redis", None)
+        for name, section in sections.items():
+            document[name] = {**document.get(name, {}), **section}
         document["kafka"]["group"] = f"{self.prefix}.{tag}"
         document["engine"] = {**document.get("engine", {}), "shards": shards}
         document["state"] = {**document.get("state", {}), "dir": str(folder / "state")}
         document["admin"] = {"listen": admin_address()}
         document["outputs"] = {"file": {"path": str(folder / "rows.ndjson")}}
+        rows_topic = f"{self.prefix}.{tag}.rows" if topic else None
+        if rows_topic:
+            document["outputs"]["kafka"] = {"topic": rows_topic, "transactional": True}
+            self.broker.create_topic(rows_topic, 3)
         for spec in document["sources"].values():
             for name in ("late_topic", "dead_letter_topic"):
                 if name in spec:
@@ -139,7 +148,16 @@ class Lab:
             group=document["kafka"]["group"],
             address=document["admin"]["listen"],
             redis=server,
+            state=Path(document["state"]["dir"]),
+            topic=rows_topic,
         )
+
+    def changed(self, job, change):
+        """The same job with a pipeline file that `change(document)` has edited."""
+        document = load(job.text)
+        change(document)
+        job.path.write_text(dump(document))
+        return replace(job, text=job.path.read_text())
 
     # Things that run
 
@@ -147,11 +165,12 @@ class Lab:
         server = RedisServer(self.folder / self._next("redis"), **options)
         return self._stack.enter_context(server)
 
-    def start(self, job, bounded=False):
-        return self._stack.enter_context(Engine(self.program, job.path, bounded))
+    def start(self, job, bounded=False, arguments=(), environment=None, program=None):
+        engine = Engine(program or self.program, job.path, bounded, arguments, environment)
+        return self._stack.enter_context(engine)
 
-    def run_bounded(self, job, seconds=BOUNDED_SECONDS):
-        engine = self.start(job, bounded=True)
+    def run_bounded(self, job, seconds=BOUNDED_SECONDS, arguments=(), **options):
+        engine = self.start(job, True, arguments, **options)
         engine.expect_exit(0, seconds)
         return engine
 
@@ -161,12 +180,24 @@ class Lab:
         """All outputs of a job against the reference. Where something was away, dead letters and
         late records may be there twice."""
         problems = self.row_problems(job, expected, last_only)
+        problems += self.topic_problems(job, expected, last_only)
         problems += self.store_problems(job, expected)
         problems += self.letter_problems(job, records, expected, at_least_once)
         require(not problems, "\n".join(problems))
 
     def row_problems(self, job, expected, last_only=False):
         return compare.rows(expected, read_rows(job.rows), last_only)
+
+    def topic_problems(self, job, expected, last_only=False):
+        """The feature topic, as a reader of committed records sees it."""
+        if not job.topic:
+            return []
+        rows = self.topic_rows(job)
+        return [f"feature topic: {line}" for line in compare.rows(expected, rows, last_only)]
+
+    def topic_rows(self, job):
+        read = self.broker.read_committed(job.topic)
+        return [parse_row(record.value) for records in read.values() for record in records]
 
     def store_problems(self, job, expected):
         return compare.redis(expected, job.redis.hashes()) if job.redis else []

@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from process import Failure, free_port, kill, spawn, stop, tail, wait_until
@@ -152,8 +153,11 @@ class Broker:
 
     # Topics
 
-    def create_topic(self, name, partitions, timestamp_type="CreateTime"):
-        topic = NewTopic(name, partitions, 1, config={"message.timestamp.type": timestamp_type})
+    def create_topic(self, name, partitions, timestamp_type="CreateTime", **config):
+        """`config`: further properties of the topic, with _ for the dots in their names."""
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        config["message.timestamp.type"] = timestamp_type
+        topic = NewTopic(name, partitions, 1, config=config)
         self.admin.create_topics([topic])[name].result(30)
         wait_until(lambda: self.partitions(name) == partitions, 30, f"topic {name} is there")
 
@@ -181,7 +185,7 @@ class Broker:
             except KafkaException:
                 return None
 
-        consumer = self._consumer("end-offsets")
+        consumer = self._consumer("end-offsets", **{"isolation.level": "read_uncommitted"})
         try:
             return wait_until(ask, 30, f"the end of topic {name} is known")
         finally:
@@ -248,6 +252,33 @@ class Broker:
             consumer.close()
         return read
 
+    def read_committed(self, topic, seconds=60):
+        """What a reader of committed records sees of a whole topic: {partition: [Record]}. Offsets
+        have gaps where transactions ended or were aborted. Waits for the end of one that is open,
+        for it hides what is behind it."""
+        ends = self.end_offsets(topic)
+        read = {number: [] for number in ends}
+        properties = {"isolation.level": "read_committed", "enable.partition.eof": True}
+        consumer = self._consumer("committed-reader", **properties)
+        left = set(ends)
+        deadline = time.monotonic() + seconds
+        try:
+            consumer.assign([TopicPartition(topic, number, 0) for number in ends])
+            while left:
+                if time.monotonic() > deadline:
+                    raise Failure(f"{topic}: partitions {sorted(left)} cannot be read to the end")
+                for message in consumer.consume(10_000, timeout=0.5):
+                    number = message.partition()
+                    if not message.error():
+                        read[number].append(_record_of(message))
+                    elif message.error().code() != KafkaError._PARTITION_EOF:
+                        raise Failure(f"{topic}: {message.error()}")
+                    elif message.offset() >= ends[number]:
+                        left.discard(number)
+        finally:
+            consumer.close()
+        return read
+
     def committed(self, group, topic):
         """{partition: committed offset}; partitions without one are left out."""
         wanted = [TopicPartition(topic, number) for number in range(self.partitions(topic))]
@@ -258,9 +289,9 @@ class Broker:
         finally:
             consumer.close()
 
-    def _consumer(self, group):
+    def _consumer(self, group, **more):
         properties = {"group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 10}
-        return Consumer(self._client(**properties))
+        return Consumer(self._client(**properties, **more))
 
 
 def _send(producer, topic, number, record):

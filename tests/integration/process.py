@@ -71,10 +71,13 @@ def wait_until(condition, seconds, what, every=0.05):
         time.sleep(every)
 
 
-def tail(path, lines=15):
-    """The end of a log, indented, for a failure message."""
+def tail(path, lines=15, start=0):
+    """The end of a log, or of what stands behind its first `start` bytes, indented, for a failure
+    message."""
     try:
-        text = open(path, encoding="utf-8", errors="replace").read()
+        with open(path, encoding="utf-8", errors="replace") as log:
+            log.seek(start)
+            text = log.read()
     except FileNotFoundError:
         return "    (no log)"
     return "\n".join("    " + line for line in text.splitlines()[-lines:]) or "    (empty log)"

@@ -1,5 +1,6 @@
-"""Private Redis servers, on a free TCP port or a unix socket, that never save anything."""
+"""Private Redis servers, on a free TCP port or a unix socket, that save nothing unless told to."""
 
+import shutil
 from pathlib import Path
 
 import redis
@@ -9,9 +10,10 @@ from process import Failure, free_port, kill, spawn, stop, tail, wait_until
 
 class RedisServer:
     """Use as a context manager. `password` protects the default user; `users` ({name: password})
-    are ACL users beside it, in which case the default user is off."""
+    are ACL users beside it, in which case the default user is off. `durable`: what it has
+    acknowledged is there again after it was killed."""
 
-    def __init__(self, folder, password=None, users=None, unix=False):
+    def __init__(self, folder, password=None, users=None, unix=False, durable=False):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True)
         self.log = self.folder / "redis.log"
@@ -20,6 +22,7 @@ class RedisServer:
         self.socket = self.folder / "redis.sock" if unix else None
         self.port = 0 if unix else free_port()
         self.child = None
+        self.durable = durable
         self._write_config()
 
     def _write_config(self):
@@ -28,7 +31,8 @@ class RedisServer:
             "bind 127.0.0.1",
             f"dir {self.folder}",
             'save ""',
-            "appendonly no",
+            f"appendonly {'yes' if self.durable else 'no'}",
+            "appendfsync always",
             "daemonize no",
         ]
         if self.socket:
@@ -48,7 +52,7 @@ class RedisServer:
         kill(self.child)
 
     def start(self):
-        """Nothing is ever saved: a server that is started again is empty."""
+        """A server that is started again is empty, unless it is durable."""
         self.child = spawn(["redis-server", self.folder / "redis.conf"], self.log)
         try:
             wait_until(self._answers, 10, "redis-server answers")
@@ -60,6 +64,10 @@ class RedisServer:
 
     def kill(self):
         kill(self.child)
+
+    def empty(self):
+        """Of one that is not running: what it has saved."""
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
 
     def url(self, user=None, password=None):
         """As a pipeline file names this server; without arguments with the right credentials."""

@@ -12,6 +12,7 @@ all processes and files that the run creates are gone when it ends.
 import argparse
 import gc
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -56,6 +57,8 @@ def parse_options():
     parser.add_argument("--filter", default="", metavar="NAME", help="just tests so called")
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
     parser.add_argument("--cases", type=int, default=30, help="random pipelines (default 30)")
+    parser.add_argument("--crashes", type=int, default=6, metavar="N",
+                        help="so many of these places, unless --filter asks for them (default 6)")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--self-test", action="store_true", help="test the harness, no engine")
     return parser.parse_args()
@@ -67,21 +70,43 @@ def register_tests(options):
         import test_self  # noqa: F401
         return
     import test_batching  # noqa: F401
+    import test_checkpoint_commands  # noqa: F401
+    import test_checkpoints  # noqa: F401
+    import test_crashes
     import test_examples  # noqa: F401
+    import test_feature_topic  # noqa: F401
     import test_group  # noqa: F401
     import test_readme  # noqa: F401
     import test_input  # noqa: F401
     import test_live  # noqa: F401
+    import test_memory  # noqa: F401
     import test_observe  # noqa: F401
     import test_outages  # noqa: F401
     import test_random
+    import test_recovery  # noqa: F401
     import test_start  # noqa: F401
+    import test_takeover  # noqa: F401
 
     test_random.register(options.cases)
+    options.crash_cases = test_crashes.register()
 
 
 def chosen(options):
-    return [name for name in TESTS if options.filter in name]
+    """Of the places to be killed at only a few, unless they are asked for: others for each commit."""
+    names = [name for name in TESTS if options.filter in name]
+    if options.self_test or "crash/" in options.filter:
+        return names
+    import test_crashes
+
+    key = f"{options.seed} {commit()}"
+    some = set(test_crashes.sample(options.crash_cases, options.crashes, key))
+    return [name for name in names if name in some or name not in options.crash_cases]
+
+
+def commit():
+    """Of this tree, or nothing if it is none of git's."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def run_all(names, program, options):

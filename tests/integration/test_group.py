@@ -30,11 +30,14 @@ def _send(script, first_minute, minutes):
         )
 
 
-def _colleague(job, **changes):
-    """Another process of the same job: same group, same Redis; state, output and admin its own."""
+def _colleague(job, instance="colleague"):
+    """Another process of the same job: same group, state.dir and Redis; output and admin its own.
+    Without an `instance` it has the same place in the group."""
     document = load(job.text)
     path = job.path.with_name(f"colleague{len(list(job.path.parent.iterdir()))}.yaml")
-    document["state"] = {"dir": str(path.with_suffix(".state")), **changes}
+    if instance:
+        properties = document["kafka"].get("properties", {})
+        document["kafka"]["properties"] = {**properties, "group.instance.id": instance}
     document["admin"] = {"listen": admin_address()}
     document["outputs"] = {"file": {"path": str(path.with_suffix(".rows"))}}
     path.write_text(dump(document))
@@ -51,8 +54,8 @@ def _partitions(engine, job):
 
 @test("group/two_members")
 def two_members(lab):
-    """A second process takes over some partitions and computes them anew; Redis is right after it
-    has come and after it has gone."""
+    """A second process takes over some partitions with their state; Redis is right after it has
+    come and after it has gone."""
     text = _pipeline(lab)
     script = Script(lab, text, PARTITIONS)
     job = lab.job(text, shards=2)
@@ -83,7 +86,7 @@ def same_place(lab):
     _send(script, 0, 5)
     first = lab.start(job)
     lab.wait_for_redis(job, script.expected(), first)
-    again = _colleague(job, dir=load(job.text)["state"]["dir"])
+    again = _colleague(job, instance=None)
     second = lab.start(again)
     began = time.monotonic()
     _send(script, 5, 5)

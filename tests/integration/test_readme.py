@@ -1,6 +1,7 @@
 """The tour of the README does what it says."""
 
 import re
+import subprocess
 
 from engine import command
 from events import HOUR, Traffic, traffic
@@ -50,3 +51,23 @@ def tour(lab):
         require(status == 0, f"get: {err}")
         found |= set(re.findall(r"^  (\S+)  +\S+$", out, re.MULTILINE))
     require(wanted <= found, f"get never shows {wanted - found}")
+
+
+@test("readme/checkpoints")
+def checkpoints(lab):
+    """The change of the README keeps what the README says it keeps."""
+    text = lab.pipeline(_tour())
+    records = traffic(text, Traffic(records=2000, seed=lab.seed, users=20, span_ms=3 * HOUR))
+    lab.fill(text, records)
+    job = lab.job(text)
+    lab.run_bounded(job)
+    (block,) = [block for block in _blocks("console") if "checkpoint save" in block]
+    (change,) = re.findall(r"^\$ sed '(.*)' pipeline.yaml", block, re.MULTILINE)
+    (shown,) = re.findall(r"^\$ freshet check .*\n((?:\w+\..*\n)+)", block, re.MULTILINE)
+    changed = subprocess.run(["sed", change], input=_tour(), capture_output=True, text=True)
+    document = load(job.text)
+    document["views"] = load(changed.stdout)["views"]
+    job.path.write_text(dump(document))
+    status, out, err = command(lab.program, "check", job.path, "--against", document["state"]["dir"])
+    require(status == 0, f"check --against: {err}")
+    require(out.startswith(shown), f"the README shows:\n{shown}check says:\n{out}")

@@ -21,6 +21,7 @@ from reference.pipeline import read_pipeline
 from reference.tolerances import Approx, Histogram, Quantile, Top
 from reference.values import DecimalText, Number
 from stand_in import FAULTS, json_text
+from watch import Watch
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
@@ -105,6 +106,55 @@ def redis_servers(lab):
         server.kill()
         server.start()
         same(server.hashes(), {}, "a server that was started again")
+
+
+@test("self/redis_durable")
+def redis_durable(lab):
+    server = lab.redis(durable=True)
+    server.client().hset("k", mapping={"f": "1"})
+    server.kill()
+    server.start()
+    same(server.hashes(), {"k": {"f": "1"}}, "a durable server that was killed")
+    server.kill()
+    server.empty()
+    server.start()
+    same(server.hashes(), {}, "one that was emptied")
+
+
+@test("self/watch")
+def watch(lab):
+    """Every step back is seen, also one that is made good at once, and none where there is none."""
+    server = lab.redis(durable=True)
+    with Watch(server) as reader:
+        client = server.client()
+
+        def write(end, key="k", view="v"):
+            client.hset(key, mapping={"x": "1", f"{view}.window_end": str(end)})
+
+        pipe = client.pipeline()
+        for end in range(1000, 3000):
+            pipe.hset("a b\\\"é", mapping={"v.window_end": str(end), "n": "7"})
+        pipe.execute()
+        for end in (1000, 1000, 2000):
+            write(end)
+        write(1500, key="other")
+        write(1500, view="w")
+        client.hset("k", mapping={"count": "1"})
+        client.hdel("k", "x")
+        same(reader.problems(), [], "nothing has gone back")
+        server.kill()
+        reader.forget()
+        server.empty()
+        server.start()
+        reader.wait_until_watching()
+        client = server.client()
+        write(500)
+        same(reader.problems(), [], "after an empty start")
+        pipe = client.pipeline()
+        pipe.hset("k", mapping={"v.window_end": "499"})
+        pipe.hset("k", mapping={"v.window_end": "501"})
+        pipe.execute()
+        same(len(reader.problems()), 2, "one step back, and the line above it")
 
 
 @test("self/nothing_is_left")

@@ -3,8 +3,8 @@
  *   a step:  control's work ─▶ a shard whose time has come: its connections, then its turn
  *            nobody's time has come: the clock goes to the next moment at which something happens
  *
- * A life goes from the start of a process to its end: a crash, or, the last one, the end of the
- * input. The next life reads everything again, over the same Redis. */
+ * A life goes from the start of a process to its end: a crash, or the end of the input. The next
+ * life goes on from the checkpoint that the committed offsets name, over the same Redis. */
 
 #include "sim.h"
 
@@ -13,15 +13,26 @@
 #define STEPS_MAX     4000000 /* far more than there is to do */
 #define LIFE_NS_MAX   (INT64_C(900) * NS_PER_S)
 #define CALM_AFTER_NS (5 * NS_PER_S) /* of the end: trouble must not go on for ever */
+#define FROZEN_NS     (4 * NS_PER_S)
 
 enum stage {
     STAGE_READING,
     STAGE_LINGERING, /* all is read: idle clocks go on for a while */
     STAGE_DRAINING,
+    STAGE_FINISHING, /* the last checkpoint */
+    STAGE_OVER,
+};
+
+/* A rebalance that takes partitions away. */
+enum moving {
+    MOVING_NOTHING,
+    MOVING_LAST,  /* their last checkpoint is being made */
+    MOVING_GOING, /* the shards let go of them */
 };
 
 static struct {
     enum stage stage;
+    enum moving moving;
     int64_t stage_ns; /* since when */
     int64_t ends_ns;  /* when a crash or an early drain comes, or NEVER */
     int64_t file_ns;  /* when the file is written next */
@@ -53,6 +64,7 @@ static void fleet_init(void)
         .progress = calloc(1, sizeof(struct progress *)),
         .file = &sim.file,
         .bounded = sim.scenario.bounded,
+        .frozen_ns = FROZEN_NS,
         .wake_control = wake_control,
     };
     for (uint32_t i = 0; i < shards * shards; i++)
@@ -61,10 +73,13 @@ static void fleet_init(void)
     fleet->progress[0] = calloc(partitions, sizeof(struct progress));
     for (uint32_t i = 0; i < partitions; i++)
         atomic_init(&fleet->progress[0][i].position, -1);
-    CHECK(file_writer_open(&sim.file, fleet->plan, shards, wake_control, NULL, &err) == 0);
+    CHECK(file_writer_open(&sim.file, fleet->plan, shards, NULL, wake_control, NULL, &err) == 0);
     for (uint32_t i = 0; i < shards; i++) {
         fleet->shards[i] = shard_create(fleet, i, NULL);
         CHECK(shard_open(fleet->shards[i], &err) == 0);
+        if (sim.scenario.evicts[sim.life])
+            fleet->shards[i]->memory = (struct memory){
+                .high = sim.scenario.is_short[sim.life] ? 0 : SIZE_MAX};
     }
 }
 
@@ -85,76 +100,144 @@ static void fleet_done(void)
     free(fleet->clocks);
     free(fleet->mailboxes);
     free(fleet->shards);
-    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) {
         buf_free(&sim.lines[i]);
+        sim.lane_rows[i].count = 0;
+    }
 }
 
-static void command(uint32_t shard, const struct command *command)
+void command(uint32_t shard, const struct command *command)
 {
-    static const char *const names[] = {[COMMAND_ASSIGN] = "assign",
-                                        [COMMAND_REVOKE] = "revoke",
-                                        [COMMAND_COMPLETE] = "complete",
-                                        [COMMAND_DRAIN] = "drain",
-                                        [COMMAND_STOP] = "stop"};
+    static const char *const names[] = {
+        [COMMAND_RESTORE] = "restore", [COMMAND_AWAIT] = "await",   [COMMAND_ASSIGN] = "assign",
+        [COMMAND_LEAVE] = "leave",     [COMMAND_REVOKE] = "revoke", [COMMAND_COMPLETE] = "complete",
+        [COMMAND_MARK] = "mark",       [COMMAND_ABORT] = "abort",   [COMMAND_DRAIN] = "drain",
+        [COMMAND_STOP] = "stop"};
 
-    sim_trace("shard %u: %s partition %d, replays to %" PRId64, shard, names[command->kind],
-              command->partition, command->replay_offset);
+    sim_trace("shard %u: %s partition %d from %" PRId64 ", replays to %" PRId64, shard,
+              names[command->kind], command->partition, command->start_offset,
+              command->replay_offset);
     CHECK(shard_command(sim.fleet.shards[shard], command));
 }
 
-static void command_all(enum command_kind kind)
+void command_all(enum command_kind kind)
 {
     for (uint32_t i = 0; i < shard_count(); i++)
         command(i, &(struct command){.kind = kind});
 }
 
+bool shards_settled(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (!shard_has_settled(sim.fleet.shards[i]))
+            return false;
+    }
+    return true;
+}
+
 /* --- partitions --- */
 
-static void assign(int number)
+static void assign_one(int number, const struct sim_origin *origin)
 {
     struct sim_partition *partition = &sim.partitions[number];
-    const struct sim_log *log = &sim.scenario.logs[number];
-    uint32_t shard = shard_of_partition(number, shard_count());
-    bool was_read = sim.life > 0 || partition->epoch > 0;
+    bool was_read = disk.committed[number].offset >= 0;
 
     partition->state = PARTITION_COMING;
     partition->epoch++;
-    partition->end_offset = log_end(log, sim.now_ns);
-    atomic_store(&sim.fleet.progress[0][number].position, log->begin_offset);
-    command(shard, &(struct command){
-                       .kind = COMMAND_ASSIGN,
-                       .partition = number,
-                       .start_offset = log->begin_offset,
-                       .end_offset = sim.scenario.bounded ? partition->end_offset : INT64_MAX,
-                       .replay_offset = was_read ? partition->end_offset : 0,
-                   });
+    partition->start_offset = origin->position;
+    partition->fetch_offset = origin->fetch_offset;
+    partition->end_offset = log_end(&sim.scenario.logs[number], sim.now_ns);
+    partition->from = origin->checkpoint;
+    atomic_store(&sim.fleet.progress[0][number].position, origin->position);
+    command(shard_of_partition(number, shard_count()),
+            &(struct command){
+                .kind = COMMAND_ASSIGN,
+                .partition = number,
+                .start_offset = origin->position,
+                .end_offset = sim.scenario.bounded ? partition->end_offset : INT64_MAX,
+                .replay_offset = was_read ? partition->end_offset : 0,
+                .mute_offset = origin->mute_offset,
+                .from = origin->from,
+                .restore = origin->checkpoint ? &origin->checkpoint->restore : NULL,
+            });
 }
 
-static void revoke(int number)
+/* Of what has not been read before, rows wait for a commit: of all shards, if any may own the keys.
+ */
+static void commits_await(const int *list, size_t count)
+{
+    bool is_concerned[SHARDS_MAX] = {false};
+
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < shard_count() && disk.committed[list[i]].offset < 0; j++)
+            is_concerned[j] |= !sim.scenario.spec.aligned ||
+                               j == shard_of_partition(list[i], shard_count());
+    }
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (is_concerned[i])
+            command(i, &(struct command){.kind = COMMAND_AWAIT});
+    }
+}
+
+/* As the group gives them: some at a time, all in the end. */
+static void assign(const int *list, size_t count)
+{
+    struct sim_origin origins[PARTITIONS_MAX] = {0};
+
+    for (size_t i = 0; i < count; i++)
+        origins[i] = origin_of(list[i]);
+    checkpoints_recover(origins, list, count);
+    for (size_t i = 0; i < count; i++)
+        sim.partitions[list[i]].from = origins[i].checkpoint;
+    commits_await(list, count);
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (!sim.scenario.spec.aligned && origins[0].checkpoint)
+            command(i, &(struct command){.kind = COMMAND_RESTORE,
+                                         .restore = &origins[0].checkpoint->restore});
+    }
+    for (size_t i = 0; i < count; i++)
+        assign_one(list[i], &origins[i]);
+    checkpoints_urge();
+}
+
+static void let_go(int number)
 {
     struct sim_partition *partition = &sim.partitions[number];
 
     atomic_store(&sim.fleet.progress[0][number].position, -1);
     command(shard_of_partition(number, shard_count()),
             &(struct command){.kind = COMMAND_REVOKE, .partition = number});
-    partition->state = PARTITION_LEAVING;
+    partition->state = PARTITION_GOING;
+    sim.rebalances++;
+}
+
+static bool some_is(int state)
+{
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if ((int)sim.partitions[i].state == state)
+            return true;
+    }
+    return false;
 }
 
 /* The consumer goes on when the shards have done what they were told. */
-static void partition_settle(int number)
+static void partitions_settle(void)
 {
-    struct sim_partition *partition = &sim.partitions[number];
-    struct shard *shard = sim.fleet.shards[shard_of_partition(number, shard_count())];
-
-    if (!shard_has_settled(shard))
+    if (!shards_settled())
         return;
-    if (partition->state == PARTITION_COMING) {
-        partition->state = PARTITION_HERE;
-        kafka_forward(number, shard_intake(shard));
-    } else if (partition->state == PARTITION_LEAVING && chance(50)) {
-        partition->state = PARTITION_AWAY;
-        partition->back_ns = sim.now_ns + (chance(50) ? 0 : (int64_t)dice(500) * NS_PER_MS);
-        kafka_withdraw(number);
+    checkpoints_drop_gone();
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        struct sim_partition *partition = &sim.partitions[i];
+
+        if (partition->state == PARTITION_COMING) {
+            partition->state = PARTITION_HERE;
+            kafka_forward(i, shard_intake(sim.fleet.shards[shard_of_partition(i, shard_count())]),
+                          partition->fetch_offset);
+        } else if (partition->state == PARTITION_GOING && chance(50)) {
+            partition->state = PARTITION_AWAY;
+            partition->back_ns = sim.now_ns + (chance(50) ? 0 : (int64_t)dice(500) * NS_PER_MS);
+            kafka_withdraw(i);
+        }
     }
 }
 
@@ -167,45 +250,106 @@ static bool all_read(void)
     return true;
 }
 
-static void rebalance(void)
+static void assign_those_back(void)
 {
+    int list[PARTITIONS_MAX];
+    size_t count = 0;
+
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        partition_settle(i);
         if (sim.partitions[i].state == PARTITION_AWAY && sim.now_ns >= sim.partitions[i].back_ns)
-            assign(i);
+            list[count++] = i;
     }
-    if (control.rebalances == 0 || sim.now_ns < control.rebalance_ns)
-        return;
+    if (count > 0)
+        assign(list, count);
+}
+
+/* Some partitions are to go: not before they are in a checkpoint. */
+static void revoke_some(void)
+{
     control.rebalances--;
     control.rebalance_ns = sim.now_ns + (int64_t)dice(300) * NS_PER_MS;
     for (int i = 0; i < sim.scenario.partition_count; i++) {
         if (sim.partitions[i].state == PARTITION_HERE && chance(50)) {
-            revoke(i);
-            sim.rebalances++;
+            sim.partitions[i].state = PARTITION_LEAVING;
+            control.moving = MOVING_LAST;
+            command(shard_of_partition(i, shard_count()),
+                    &(struct command){.kind = COMMAND_LEAVE, .partition = i});
         }
     }
+    if (control.moving == MOVING_LAST)
+        checkpoints_make();
 }
 
-void fleet_interrupt(void)
+static void move(void)
 {
-    rebalance();
+    bool has_failed;
+
+    if (control.moving == MOVING_GOING && !some_is(PARTITION_GOING))
+        control.moving = MOVING_NOTHING;
+    if (control.moving != MOVING_LAST || !checkpoints_made(&has_failed))
+        return;
+    if (has_failed) { /* what it has emitted since the last one is not to be published */
+        if (!crash_here(100))
+            checkpoints_make();
+        return;
+    }
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if (sim.partitions[i].state == PARTITION_LEAVING)
+            let_go(i);
+    }
+    control.moving = MOVING_GOING;
+}
+
+static void rebalance(void)
+{
+    partitions_settle();
+    move();
+    if (control.moving != MOVING_NOTHING || control.stage >= STAGE_DRAINING)
+        return;
+    if (!some_is(PARTITION_COMING))
+        assign_those_back();
+    if (control.rebalances > 0 && sim.now_ns >= control.rebalance_ns && !some_is(PARTITION_COMING))
+        revoke_some();
 }
 
 /* --- the file --- */
+
+static size_t lines_in(const struct buf *lines)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < lines->len; i++)
+        count += lines->data[i] == '\n';
+    return count;
+}
 
 static void file_take(uint32_t shard)
 {
     struct file_lane *lane = &sim.file.lanes[shard];
     struct buf *lines = &sim.lines[shard];
-    struct buf *block = spsc_pop(&lane->full);
+    struct row_list *rows = &sim.lane_rows[shard];
+    struct file_block *block = spsc_pop(&lane->full);
+    size_t count;
 
-    if (!block)
-        return;
-    if (block->len > lines->len || memcmp(block->data, lines->data, block->len) != 0)
+    if (block->lines.len > lines->len ||
+        memcmp(block->lines.data, lines->data, block->lines.len) != 0)
         sim_fail("the file gets other lines than shard %u has emitted", shard);
-    buf_consume(lines, block->len);
-    buf_reset(block);
+    buf_consume(lines, block->lines.len);
+    count = lines_in(&block->lines);
+    for (size_t i = 0; i < count; i++)
+        checkpoints_row(block->epoch, rows->all[i]);
+    rows->count -= count;
+    memmove(rows->all, rows->all + count, rows->count * sizeof(*rows->all));
+    buf_reset(&block->lines);
     CHECK(spsc_push(&lane->empty, block));
+}
+
+void file_take_all(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        while (spsc_count(&sim.file.lanes[i].full) > 0)
+            file_take(i);
+    }
 }
 
 static bool file_waits(void)
@@ -221,10 +365,7 @@ static void file_run(void)
 {
     if (sim.now_ns < control.file_ns)
         return;
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        while (spsc_count(&sim.file.lanes[i].full) > 0)
-            file_take(i);
-    }
+    file_take_all();
     if (mishap(2))
         control.file_ns = sim.now_ns + (int64_t)dice(1000) * NS_PER_MS;
 }
@@ -234,6 +375,8 @@ static void file_run(void)
 static void stage_set(enum stage stage)
 {
     control.stage = stage;
+    if (stage >= STAGE_DRAINING && sim.life == sim.scenario.lives - 1)
+        control.ends_ns = NEVER; /* it does already */
     sim.draining = stage == STAGE_DRAINING;
     control.stage_ns = sim.now_ns;
 }
@@ -246,7 +389,12 @@ static void reports_take(void)
         while (shard_report(sim.fleet.shards[i], &report)) {
             if (report.kind == REPORT_FAILED)
                 sim_fail("shard %u fails: %s", i, report.text);
-            control.drained++;
+            if (report.kind == REPORT_DRAINED)
+                control.drained++;
+            if (report.kind == REPORT_CAPTURED)
+                checkpoints_take(i, report.mark);
+            if (report.kind == REPORT_URGENT)
+                checkpoints_urge();
         }
     }
 }
@@ -265,17 +413,33 @@ static bool shards_idle(void)
     return true;
 }
 
+static void finish(void)
+{
+    bool has_failed;
+
+    if (control.stage == STAGE_DRAINING && control.drained == shard_count()) {
+        stage_set(STAGE_FINISHING);
+        checkpoints_make();
+    } else if (control.stage == STAGE_FINISHING && checkpoints_made(&has_failed)) {
+        if (!has_failed)
+            stage_set(STAGE_OVER);
+        else if (!crash_here(100))
+            checkpoints_make();
+    }
+}
+
 static void stage_run(void)
 {
     bool is_last = sim.life == sim.scenario.lives - 1;
 
     if (control.stage < STAGE_DRAINING && is_last && sim.now_ns >= control.ends_ns) {
-        control.ends_ns = NEVER;
         command_all(COMMAND_DRAIN);
         stage_set(STAGE_DRAINING);
     }
     if (control.stage == STAGE_READING && !sim.scenario.bounded && all_read())
         stage_set(STAGE_LINGERING);
+    if (control.stage == STAGE_READING && sim.scenario.bounded && control.drained == shard_count())
+        stage_set(STAGE_DRAINING);
     if (control.stage == STAGE_LINGERING && (!all_read() || !shards_idle()))
         stage_set(STAGE_READING);
     if (control.stage == STAGE_LINGERING && sim.now_ns >= control.stage_ns + linger_ns() &&
@@ -283,6 +447,7 @@ static void stage_run(void)
         command_all(COMMAND_DRAIN);
         stage_set(STAGE_DRAINING);
     }
+    finish();
 }
 
 /* --- steps --- */
@@ -294,39 +459,70 @@ static bool is_due(uint32_t shard)
     return loop->woken || loop->due_ns <= sim.now_ns || redis_due_ns(shard) <= sim.now_ns;
 }
 
+/* The host was busy with something else, or asleep. Nobody has lingered meanwhile. */
+static void pause(void)
+{
+    int64_t ns = 0;
+
+    if (mishap(1) && chance(10))
+        ns = (int64_t)dice(3000) * NS_PER_MS;
+    if (mishap(1) && chance(5))
+        ns += FROZEN_NS + (int64_t)dice(3000) * NS_PER_MS;
+    sim.now_ns += ns;
+    if (ns > 0)
+        control.stage_ns = sim.now_ns;
+}
+
 static void shard_step(uint32_t shard)
 {
     struct loop *loop = &sim.loops[shard];
 
     redis_run(shard);
     loop->woken = false;
+    turn_begins(shard);
     CHECK(shard_turn(sim.fleet.shards[shard]) == 0);
     check_sleepers();
     sim.now_ns += (int64_t)dice(60) * NS_PER_US;
-    if (mishap(1) && chance(10))
-        sim.now_ns += (int64_t)dice(3000) * NS_PER_MS; /* the host was busy with something else */
+    pause();
+}
+
+/* While partitions come, or go, the control thread does nothing else. */
+static void control_turn(void)
+{
+    rebalance();
+    if (sim.has_crashed || some_is(PARTITION_COMING))
+        return;
+    reports_take();
+    checkpoints_turn();
+}
+
+void fleet_interrupt(void)
+{
+    pause();
+    if (!sim.has_crashed)
+        control_turn();
 }
 
 static void control_step(void)
 {
     sim.calm = sim.now_ns > sim.scenario.lasts_ns + CALM_AFTER_NS && control.rebalances == 0;
-    rebalance();
-    reports_take();
+    control_turn();
     file_run();
-    stage_run();
+    if (!sim.has_crashed && control.moving == MOVING_NOTHING && !some_is(PARTITION_COMING))
+        stage_run();
     kafka_wake();
 }
 
 static int64_t next_ns(void)
 {
-    int64_t at_ns = MIN(kafka_due_ns(), control.ends_ns);
+    int64_t at_ns = MIN(MIN(kafka_due_ns(), control.ends_ns), checkpoints_due_ns());
 
     for (uint32_t i = 0; i < shard_count(); i++)
         at_ns = MIN(at_ns, MIN(sim.loops[i].due_ns, redis_due_ns(i)));
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (sim.partitions[i].state == PARTITION_AWAY)
+        if (sim.partitions[i].state == PARTITION_AWAY && control.stage < STAGE_DRAINING)
             at_ns = MIN(at_ns, sim.partitions[i].back_ns);
-        if (sim.partitions[i].state == PARTITION_LEAVING)
+        if (sim.partitions[i].state == PARTITION_GOING)
             at_ns = sim.now_ns;
     }
     if (file_waits())
@@ -346,7 +542,7 @@ static void step(void)
     if (++sim.steps > STEPS_MAX)
         sim_fail("it does not end");
     control_step();
-    for (uint32_t i = 0; i < shard_count(); i++) {
+    for (uint32_t i = 0; i < shard_count() && !sim.has_crashed; i++) {
         if (is_due(i) || chance(1))
             due[due_count++] = i;
     }
@@ -354,7 +550,7 @@ static void step(void)
         shard_step(due[dice(due_count)]);
         return;
     }
-    int64_t at_ns = next_ns();
+    int64_t at_ns = sim.has_crashed ? sim.now_ns : next_ns();
 
     if (at_ns == NEVER)
         sim_fail("everybody waits for somebody else");
@@ -365,9 +561,9 @@ static bool life_goes_on(int64_t began_ns)
 {
     if (sim.now_ns - began_ns > LIFE_NS_MAX)
         sim_fail("a life does not end");
-    if (sim.life < sim.scenario.lives - 1)
-        return sim.now_ns < control.ends_ns && control.drained < shard_count();
-    return control.drained < shard_count();
+    if (sim.has_crashed || (sim.life < sim.scenario.lives - 1 && sim.now_ns >= control.ends_ns))
+        return false;
+    return control.stage != STAGE_OVER;
 }
 
 static int64_t random_end_ns(void)
@@ -384,9 +580,11 @@ static void life_begin(void)
     control.ends_ns = !is_last || sim.scenario.drains_early ? random_end_ns() : NEVER;
     control.rebalances = sim.scenario.rebalances;
     control.rebalance_ns = random_end_ns();
+    sim.has_crashed = false;
     fleet_init();
-    for (int i = 0; i < sim.scenario.partition_count; i++)
-        assign(i);
+    checkpoints_begin();
+    checkpoints_damage();
+    assign_those_back();
     if (sim.scenario.bounded)
         command_all(COMMAND_COMPLETE);
 }
@@ -400,24 +598,25 @@ static void taps_cut(void)
 
 static void life_end(void)
 {
-    control.file_ns = 0;
-    file_run();
+    bool is_last = sim.life == sim.scenario.lives - 1;
+
     taps_cut();
-    if (sim.life < sim.scenario.lives - 1) {
-        sim.crashes++;
-    } else {
-        for (uint32_t i = 0; i < shard_count(); i++) {
-            if (sim.lines[i].len > 0)
-                sim_fail("shard %u has drained and rows are not in the file", i);
-        }
-        check_all();
+    side_end();
+    sim.crashes += control.stage != STAGE_OVER;
+    for (uint32_t i = 0; i < shard_count() && control.stage == STAGE_OVER; i++) {
+        if (sim.lines[i].len > 0 || checkpoints_pending() > 0)
+            sim_fail("shard %u has drained and rows are not in the file", i);
     }
+    if (is_last)
+        check_all();
+    checkpoints_end();
     fleet_done();
 }
 
 void fleet_run(void)
 {
     redis_begin();
+    disk_begin();
     for (sim.life = 0; sim.life < sim.scenario.lives; sim.life++) {
         int64_t began_ns = sim.now_ns;
 
@@ -427,4 +626,8 @@ void fleet_run(void)
         life_end();
     }
     redis_end();
+    disk_end();
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        free(sim.lane_rows[i].all);
+    free(sim.emitted);
 }

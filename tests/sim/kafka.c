@@ -29,12 +29,15 @@ static bool has_more(int number)
                : !partition->end_told;
 }
 
-void kafka_forward(int number, struct intake *intake)
+void kafka_forward(int number, struct intake *intake, int64_t offset)
 {
     struct sim_partition *partition = &sim.partitions[number];
 
     partition->intake = intake;
     partition->next = 0;
+    while (partition->next < log_of(number)->count &&
+           log_of(number)->records[partition->next].offset < offset)
+        partition->next++;
     partition->end_told = false;
     partition->last_record_ns = sim.now_ns;
 }
@@ -121,6 +124,7 @@ static void fetch_record(int number, struct fetched *out)
     }
     partition->end_told = false;
     partition->last_record_ns = sim.now_ns;
+    sim_trace("shard %u: fetches %d/%" PRId64, partition->intake->shard, number, record->offset);
 }
 
 static void fetch_end(int number, struct fetched *out)

@@ -13,7 +13,7 @@
 
 #define PARTITIONS_MAX 6
 #define GROUPS_MAX     6
-#define LIVES_MAX      3
+#define LIVES_MAX      5
 #define KEY_BYTES      60
 
 struct sim_record {
@@ -45,9 +45,12 @@ struct scenario {
     bool bounded;
     bool idles;        /* windows fire by idle clocks too */
     bool drains_early; /* the last life ends before all is read */
-    int lives;         /* all but the last end in a crash */
+    int lives;         /* all but the last end in a crash, or have read all there is */
     int shard_counts[LIVES_MAX];
-    int rebalances; /* in each life */
+    bool evicts[LIVES_MAX];   /* all keys that may go do */
+    bool is_short[LIVES_MAX]; /* and nothing is taken before they have */
+    int rebalances;           /* in each life */
+    int64_t checkpoint_every_ms;
     bool loses_data;
     bool metadata;
     unsigned trouble; /* how much of it there is, 0 .. 100 */

@@ -22,6 +22,9 @@ struct board {
     uint64_t rows;
     uint64_t crashes;
     uint64_t rebalances;
+    uint64_t checkpoints;
+    uint64_t corrupt;
+    uint64_t frozen;
     uint64_t set_aside;
     uint64_t steps;
 };
@@ -39,6 +42,9 @@ static uint64_t run(uint64_t seed, struct board *board)
     board->rows += sim.rows;
     board->crashes += sim.crashes;
     board->rebalances += sim.rebalances;
+    board->checkpoints += sim.checkpoints;
+    board->corrupt += sim.corrupt;
+    board->frozen += sim.frozen;
     board->set_aside += sim.side_count;
     board->steps += sim.steps;
     taps_free();
@@ -112,8 +118,9 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("sim: seeds %" PRIu64 " to %" PRIu64 " passed: %" PRIu64 " turns, %" PRIu64
-           " rows, %" PRIu64 " set aside, %" PRIu64 " crashes, %" PRIu64 " rebalances\n",
-           first, first + count - 1, board->steps, board->rows, board->set_aside, board->crashes,
-           board->rebalances);
+           " rows, %" PRIu64 " set aside, %" PRIu64 " checkpoints, %" PRIu64 " crashes, %" PRIu64
+           " rebalances, %" PRIu64 " corrupt, %" PRIu64 " frozen\n",
+           first, first + count - 1, board->steps, board->rows, board->set_aside,
+           board->checkpoints, board->crashes, board->rebalances, board->corrupt, board->frozen);
     return 0;
 }

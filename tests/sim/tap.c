@@ -8,20 +8,52 @@
 
 /* --- rows --- */
 
+/* Whether a row that went online before is newer. */
+static bool is_older(const struct spec_rows *rows, const struct row *row)
+{
+    bool kept = sim.scenario.when_empty[row->view->number] == WHEN_EMPTY_KEEP;
+
+    for (size_t i = 0; i < rows->count; i++) {
+        if (rows->rows[i].online && !(kept && rows->rows[i].empty) &&
+            rows->rows[i].end_ms > row->window_end_ms)
+            return true;
+    }
+    return false;
+}
+
+/* A row for the outputs. */
+static void row_emit(uint32_t shard, const struct emitted *emitted)
+{
+    uint32_t number = (uint32_t)sim.emitted_count;
+
+    if (sim.emitted_count == sim.emitted_cap) {
+        sim.emitted_cap = MAX(sim.emitted_cap * 2, (size_t)256);
+        sim.emitted = realloc(sim.emitted, sim.emitted_cap * sizeof(*sim.emitted));
+        CHECK(sim.emitted);
+    }
+    sim.emitted[sim.emitted_count++] = *emitted;
+    rows_add(&sim.lane_rows[shard], &number, 1);
+}
+
 static void row_note(struct tap *tap, const struct row *row)
 {
     int group, key;
 
     if (!key_read(&sim.scenario, row->key, &group, &key))
         sim_fail("a row of a key that no event has: %.*s", SLICE_ARGS(row->key));
-    struct spec_row *seen = row_append(&tap->rows[group][row->view->number][key]);
+    struct spec_rows *rows = &tap->rows[group][row->view->number][key];
+    bool older = is_older(rows, row);
+    struct spec_row *seen = row_append(rows);
     char *out = seen->values;
 
     seen->start_ms = row->window_start_ms;
     seen->end_ms = row->window_end_ms;
     seen->revision = row->revision;
     seen->empty = row->empty;
+    if (row->online && older)
+        sim_fail("a row goes online behind a newer one: %.*s", SLICE_ARGS(row->key));
     seen->online = row->online;
+    seen->online_only = row->online_only;
     seen->retracted = row->retracted;
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);
@@ -33,6 +65,8 @@ static void row_note(struct tap *tap, const struct row *row)
               row->revision, seen->values);
     sim_digest(seen->values, (size_t)(out - seen->values));
     sim.rows++;
+    if (!row->online_only)
+        row_emit(tap->shard, &(struct emitted){group, (int)row->view->number, key, *seen});
 }
 
 static bool tap_row(void *context, const struct row *row, void **slot)
@@ -42,8 +76,10 @@ static bool tap_row(void *context, const struct row *row, void **slot)
     bool go_on = tap->output.row(tap->output.context, row, slot);
 
     row_note(tap, row);
-    row_json_append(&sim.file.formats[row->view->number], row, lines);
-    buf_append_char(lines, '\n');
+    if (!row->online_only) {
+        row_json_append(&sim.file.formats[row->view->number], row, lines);
+        buf_append_char(lines, '\n');
+    }
     return go_on && !mishap(10);
 }
 
@@ -62,6 +98,15 @@ static bool tap_late(void *context, uint32_t source, const struct event *event, 
     bool taken = tap->output.late(tap->output.context, source, event, by_watermark);
     sim.in_keyspace = false;
     return taken;
+}
+
+static bool tap_fetch(void *context, const struct slice *keys, uint32_t count,
+                      bool (*take)(void *loading, uint32_t number, struct slice value),
+                      void *loading)
+{
+    const struct tap *tap = context;
+
+    return tap->output.fetch(tap->output.context, keys, count, take, loading);
 }
 
 /* --- keyspaces --- */
@@ -92,6 +137,14 @@ bool REAL(keyspace_fire)(struct keyspace *keyspace, uint32_t budget);
 bool WRAP(keyspace_fire)(struct keyspace *keyspace, uint32_t budget);
 bool REAL(keyspace_finish)(struct keyspace *keyspace, uint32_t budget);
 bool WRAP(keyspace_finish)(struct keyspace *keyspace, uint32_t budget);
+void REAL(keyspace_mark)(struct keyspace *keyspace, uint64_t number, bool all);
+void WRAP(keyspace_mark)(struct keyspace *keyspace, uint64_t number, bool all);
+bool REAL(keyspace_capture)(struct keyspace *keyspace, uint32_t budget);
+bool WRAP(keyspace_capture)(struct keyspace *keyspace, uint32_t budget);
+void REAL(keyspace_times_restore)(struct keyspace *keyspace, const struct keyspace_times *times);
+void WRAP(keyspace_times_restore)(struct keyspace *keyspace, const struct keyspace_times *times);
+bool REAL(mailbox_put_barrier)(struct mailbox *mailbox, uint64_t number);
+bool WRAP(mailbox_put_barrier)(struct mailbox *mailbox, uint64_t number);
 bool REAL(mailbox_put_event)(struct mailbox *mailbox, const struct plan *plan, uint32_t source,
                              const struct event *event);
 bool WRAP(mailbox_put_event)(struct mailbox *mailbox, const struct plan *plan, uint32_t source,
@@ -126,6 +179,9 @@ struct keyspace *WRAP(keyspace_create)(const struct plan *plan, uint32_t source,
                                               .release = tap_release,
                                               .late = tap_late,
                                               .duplicates = output.duplicates,
+                                              .fetch = tap_fetch,
+                                              .evicted = output.evicted,
+                                              .loaded = output.loaded,
                                               .context = tap,
                                           });
     return tap->keyspace;
@@ -200,6 +256,7 @@ static void tap_place(struct tap *tap)
         if (shard->partitions[0][i] && shard->partitions[0][i]->keyspace == tap->keyspace) {
             tap->partition = i;
             tap->epoch = sim.partitions[i].epoch;
+            tap->start_offset = sim.partitions[i].start_offset;
             tap->end_offset = sim.scenario.bounded ? sim.partitions[i].end_offset : INT64_MAX;
         }
     }
@@ -228,6 +285,38 @@ void WRAP(keyspace_advance)(struct keyspace *keyspace, int64_t watermark_ms, int
     REAL(keyspace_advance)(keyspace, watermark_ms, clock_ms);
 }
 
+void WRAP(keyspace_times_restore)(struct keyspace *keyspace, const struct keyspace_times *times)
+{
+    struct tap *tap = tap_of(keyspace);
+    struct tap_entry *entry = entry_append(tap);
+
+    if (sim.scenario.spec.aligned)
+        tap_place(tap);
+    tap->from = sim.partitions[MAX(tap->partition, 0)].from;
+    entry->is_restored = true;
+    entry->watermark_ms = times->watermark_ms;
+    entry->clock_ms = times->clock_ms;
+    entry->release_ms = times->release_ms;
+    if (tap->partition >= 0)
+        entry->position = tap->start_offset;
+    sim_trace("shard %u: partition %d is restored, watermark %" PRId64 " clock %" PRId64,
+              tap->shard, tap->partition, times->watermark_ms, times->clock_ms);
+    REAL(keyspace_times_restore)(keyspace, times);
+}
+
+void WRAP(keyspace_mark)(struct keyspace *keyspace, uint64_t number, bool all)
+{
+    struct tap *tap = tap_of(keyspace);
+
+    if (tap->partition < 0 && sim.scenario.spec.aligned)
+        tap_place(tap);
+    tap->mark_number = number;
+    tap->mark_cut = tap->entry_count;
+    tap->mark_finished = tap->finished;
+    sim_trace("shard %u: partition %d is marked", tap->shard, tap->partition);
+    REAL(keyspace_mark)(keyspace, number, all);
+}
+
 static uint32_t some_of(uint32_t budget)
 {
     return chance(50) ? budget : 1 + (uint32_t)dice(4);
@@ -242,6 +331,15 @@ bool WRAP(keyspace_finish)(struct keyspace *keyspace, uint32_t budget)
 {
     tap_of(keyspace)->finished = true;
     return REAL(keyspace_finish)(keyspace, some_of(budget));
+}
+
+bool WRAP(keyspace_capture)(struct keyspace *keyspace, uint32_t budget)
+{
+    bool more = REAL(keyspace_capture)(keyspace, chance(50) ? budget : 1);
+
+    if (chance(60))
+        sim.now_ns += (int64_t)dice(1000) * NS_PER_US; /* so a slice ends */
+    return more;
 }
 
 void taps_free(void)
@@ -275,6 +373,11 @@ bool WRAP(mailbox_put_clock)(struct mailbox *mailbox, uint32_t source,
     return !mishap(15) && REAL(mailbox_put_clock)(mailbox, source, clock);
 }
 
+bool WRAP(mailbox_put_barrier)(struct mailbox *mailbox, uint64_t number)
+{
+    return !mishap(20) && REAL(mailbox_put_barrier)(mailbox, number);
+}
+
 bool WRAP(mailbox_put_closing)(struct mailbox *mailbox)
 {
     return !mishap(30) && REAL(mailbox_put_closing)(mailbox);
@@ -302,8 +405,33 @@ int side_output_send(struct side_output *side, uint32_t source, const struct sid
         .partition = record->record->partition,
         .offset = record->record->offset,
         .watermark_ms = record->watermark_ms,
+        .acknowledged_ns = sim.now_ns + (mishap(5) ? (int64_t)dice(300) * NS_PER_MS
+                                                   : (int64_t)dice(2000) * NS_PER_US),
     };
+    sim_trace("%d/%" PRId64 " is set aside: %s", seen->partition, seen->offset, record->error);
     snprintf(seen->error, sizeof(seen->error), "%s", record->error);
     snprintf(seen->field, sizeof(seen->field), "%s", record->field ? record->field : "");
     return 0;
+}
+
+bool side_acknowledged(void)
+{
+    return side_due_ns() == NEVER;
+}
+
+int64_t side_due_ns(void)
+{
+    int64_t due_ns = sim.now_ns;
+
+    for (size_t i = sim.side_count; i-- > 0 && sim.sides[i].life == sim.life;)
+        due_ns = MAX(due_ns, sim.sides[i].acknowledged_ns);
+    return due_ns > sim.now_ns ? due_ns : NEVER;
+}
+
+void side_end(void)
+{
+    for (size_t i = sim.side_count; i-- > 0 && sim.sides[i].life == sim.life;) {
+        if (sim.sides[i].acknowledged_ns > sim.now_ns)
+            sim.sides[i].is_lost = chance(50);
+    }
 }

@@ -6,6 +6,7 @@
  *   <!-- end -->
  *
  * FRESHET_UPDATE_DOCS=1 test_features_page    writes them anew */
+#include "../support/document.h"
 #include "features_story.h"
 #include "plan/settings.h"
 #include "windows_story.h"
@@ -15,20 +16,6 @@
 
 static struct story story;
 static struct computed computed;
-
-static char *read_document(void)
-{
-    FILE *file = fopen(DOCUMENT, "r");
-    struct buf text = {0};
-
-    if (!file)
-        fail_msg("cannot open %s", DOCUMENT);
-    for (size_t got = 1; got > 0; text.len += got)
-        got = fread(buf_reserve(&text, 4096), 1, 4096, file);
-    fclose(file);
-    buf_string(&text);
-    return text.data;
-}
 
 /* 32016 → 32,016 */
 static void print_count(struct buf *out, int64_t number)
@@ -172,8 +159,9 @@ static void measure_parts(struct part_size *ret_parts)
 
     ret_parts[0] = (struct part_size){
         "a key, with its first view; a key of more than 24 bytes also its text", one.record_bytes,
-        /* hash, key, its length and number, four times, the sink's place, when it changed last */
-        8 + 24 + 4 + 4 + 4 * 8 + 8 + 8 +
+        /* hash, key, its length and number, four times, its places in three calendars and when it
+         * changed last, the sink's place, four marks */
+        8 + 24 + 4 + 4 + 4 * 8 + 4 * 4 + 8 + 8 +
             /* its panes: where, three numbers, the last one that went */
             8 + 4 * 4 + 8 +
             /* its view: how far it has fired, and the last row */
@@ -448,7 +436,7 @@ static void watermarks_are_those_worked_out(void **state)
 /* Each kind of feature and each view has its block; each kind and option an example. */
 static void nothing_is_left_out(void **state)
 {
-    char *document = read_document();
+    char *document = document_read(DOCUMENT);
     struct buf mark = {0};
 
     (void)state;
@@ -486,21 +474,12 @@ static void nothing_is_left_out(void **state)
 
 static void the_page_is_up_to_date(void **state)
 {
-    char *document = read_document();
+    char *document = document_read(DOCUMENT);
     struct buf wanted = {0};
 
     (void)state;
     render(document, &wanted);
-    if (getenv("FRESHET_UPDATE_DOCS")) {
-        FILE *file = fopen(DOCUMENT, "w");
-
-        assert_non_null(file);
-        assert_int_equal(fwrite(wanted.data, 1, wanted.len, file), wanted.len);
-        assert_int_equal(fclose(file), 0);
-    } else if (strcmp(buf_string(&wanted), document) != 0) {
-        fail_msg("docs/FEATURES.md is not up to date: run FRESHET_UPDATE_DOCS=1 "
-                 "test_features_page");
-    }
+    document_check(DOCUMENT, buf_slice(&wanted), "test_features_page");
     buf_free(&wanted);
     free(document);
 }

@@ -15,6 +15,7 @@ static void defaults(void **state)
     assert_int_equal(plan->kafka.property_count, 0);
     assert_false(plan->redis.present);
     assert_null(plan->file_output);
+    assert_null(plan->feature_topic.name);
     assert_string_equal(plan->state.dir, "/var/lib/freshet");
     assert_true(plan->state.ttl_ms == 90000000);
     assert_true(plan->state.memory_bytes == UINT64_C(8589934592));
@@ -157,7 +158,7 @@ static void every_setting(void **state)
         "checkpoint: {every: 1s, timeout: 2s, min_pause: 0, tolerable_failures: 0, retain: 1}\n"
         "engine: {shards: 4, cpus: '0-2,7', busy_poll: true}\n"
         "admin: {listen: '[::1]:0'}\n"
-        "outputs: {file: {path: rows.ndjson}}\n";
+        "outputs: {file: {path: rows.ndjson}, kafka: {topic: rows, transactional: false}}\n";
     struct plan *plan = plan_of(text);
     const struct plan_source *source = &plan->sources[0];
     const struct plan_view *view = &plan->views[0];
@@ -224,6 +225,8 @@ static void every_setting(void **state)
     assert_string_equal(plan->admin.host, "::1");
     assert_int_equal(plan->admin.port, 0);
     assert_string_equal(plan->file_output, "rows.ndjson");
+    assert_string_equal(plan->feature_topic.name, "rows");
+    assert_false(plan->feature_topic.transactional);
     plan_free(plan);
 }
 

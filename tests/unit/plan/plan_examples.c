@@ -168,7 +168,9 @@ static void the_plan_is_printed(void **state)
                                 "    where: {shop: {exists: true}}\n"
                                 "    features: {by_shop: {histogram: shop}}\n"
                                 "engine: {shards: 2, cpus: 1-2}\n"
-                                "outputs: {file: {path: rows.ndjson}}\n");
+                                "outputs:\n"
+                                "  file: {path: rows.ndjson}\n"
+                                "  kafka: {topic: order_rows}\n");
     struct buf out = {0};
 
     (void)state;
@@ -243,7 +245,8 @@ static void the_plan_is_printed(void **state)
         "  state         8GiB at most, freed after 25h, in /var/lib/freshet\n"
         "  checkpoint    every 30s, 3 kept\n"
         "  admin         127.0.0.1:9180\n"
-        "  rows to       rows.ndjson\n");
+        "  rows to       rows.ndjson\n"
+        "  rows to       topic order_rows, with each checkpoint, in a transaction\n");
     buf_free(&out);
     plan_free(plan);
 }

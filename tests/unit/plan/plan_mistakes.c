@@ -140,13 +140,46 @@ static void scalars(void **state)
     check_cases(cases, ARRAY_LEN(cases));
 }
 
+static void feature_topic(void **state)
+{
+#define FILE_SOURCE      "sources:\n  s:\n    topic: t\n"
+#define SOURCE           "kafka: {}\n" FILE_SOURCE
+#define ROWS_TO(written) "kafka: {}", "kafka: {}\noutputs: {kafka: " written "}"
+    static const struct mistake_case cases[] = {
+        {ROWS_TO("{}"), "3:11: outputs.kafka has no topic\n"},
+        {ROWS_TO("rows"), "3:18: outputs.kafka must be a mapping: name: value\n"},
+        {ROWS_TO("{topic: }"), "3:19: topic has no value\n"},
+        {ROWS_TO("{topic: a b}"),
+         "3:26: topic: \"a b\" is not a name that Kafka takes: letters, digits, . _ and -, at most "
+         "249\n"},
+        {ROWS_TO("{topci: rows}"),
+         "3:19: unknown key \"topci\" in outputs.kafka; did you mean \"topic\"?\n"},
+        {ROWS_TO("{topic: rows, acks: all}"),
+         "3:32: unknown key \"acks\" in outputs.kafka; valid: topic, transactional\n"},
+        {ROWS_TO("{topic: rows, transactional: yes}"),
+         "3:47: transactional: \"yes\" is neither true nor false\n"},
+        {ROWS_TO("{topic: t}"),
+         "3:26: topic: t is the topic of source s; a pipeline must not read what it writes\n"},
+        {SOURCE, "kafka: {}\noutputs: {kafka: {topic: l}}\n" FILE_SOURCE "    late_topic: l\n",
+         "3:26: topic: l is the late_topic of source s; rows need a topic of their own\n"},
+        {SOURCE,
+         "kafka: {}\noutputs: {kafka: {topic: d}}\n" FILE_SOURCE "    dead_letter_topic: d\n",
+         "3:26: topic: d is the dead_letter_topic of source s; rows need a topic of their own\n"},
+    };
+
+    (void)state;
+    check_cases(cases, ARRAY_LEN(cases));
+#undef ROWS_TO
+#undef SOURCE
+#undef FILE_SOURCE
+}
+
 static void what_this_version_lacks(void **state)
 {
     static const struct mistake_case cases[] = {
         {"kafka: {}", "kafka: {}\nredis: {layout: feast}", "3:17: layout: feast" LATER},
         {"kafka: {}", "kafka: {}\nredis: {cluster: true}", "3:18: cluster: true" LATER},
         {"kafka: {}", "kafka: {}\nredis: {url: 'rediss://h'}", "3:14: url: rediss://" LATER},
-        {"kafka: {}", "kafka: {}\noutputs: {kafka: {topic: x}}", "3:11: kafka in outputs" LATER},
         {"kafka: {}", "kafka: {}\noutputs: {parquet: {}}", "3:11: parquet in outputs" LATER},
         {"kafka: {}", "kafka: {}\noutputs: {iceberg: x}", "3:11: iceberg in outputs" LATER},
         {"topic: t\n", "topic: t\n    format: avro\n", "6:13: format: avro" LATER},
@@ -446,6 +479,7 @@ int main(void)
         cmocka_unit_test(sections_and_keys),
         cmocka_unit_test(whole_files),
         cmocka_unit_test(scalars),
+        cmocka_unit_test(feature_topic),
         cmocka_unit_test(what_this_version_lacks),
         cmocka_unit_test(sources),
         cmocka_unit_test(dedup),

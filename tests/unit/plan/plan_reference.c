@@ -5,8 +5,7 @@
  *   <!-- end -->
  *
  * FRESHET_UPDATE_DOCS=1 test_plan_reference    writes the tables anew */
-#include <stdio.h>
-
+#include "../support/document.h"
 #include "plan/settings.h"
 #include "plan/value.h"
 #include "plan_test.h"
@@ -15,26 +14,12 @@
 #define END_LINE "<!-- end -->\n"
 
 static const struct section *const sections[] = {
-    &settings_top,         &settings_kafka,   &settings_redis,  &settings_source,
-    &settings_time,        &settings_dedup,   &settings_field,  &settings_view,
-    &settings_window,      &settings_feature, &settings_option, &settings_state,
-    &settings_checkpoint,  &settings_engine,  &settings_admin,  &settings_outputs,
-    &settings_output_file,
+    &settings_top,         &settings_kafka,        &settings_redis,  &settings_source,
+    &settings_time,        &settings_dedup,        &settings_field,  &settings_view,
+    &settings_window,      &settings_feature,      &settings_option, &settings_state,
+    &settings_checkpoint,  &settings_engine,       &settings_admin,  &settings_outputs,
+    &settings_output_file, &settings_output_kafka,
 };
-
-static char *read_document(void)
-{
-    FILE *file = fopen(DOCUMENT, "r");
-    struct buf text = {0};
-
-    if (!file)
-        fail_msg("cannot open %s", DOCUMENT);
-    for (size_t got = 1; got > 0; text.len += got)
-        got = fread(buf_reserve(&text, 4096), 1, 4096, file);
-    fclose(file);
-    buf_string(&text);
-    return text.data;
-}
 
 /* `a`, `b` or `c`, of those that this version has or lacks. */
 static void print_choices(struct buf *out, const struct choice *choices, bool lacking)
@@ -202,28 +187,19 @@ static void render(const char *document, struct buf *out)
 
 static void the_tables_are_those_of_the_program(void **state)
 {
-    char *document = read_document();
+    char *document = document_read(DOCUMENT);
     struct buf wanted = {0};
 
     (void)state;
     render(document, &wanted);
-    if (getenv("FRESHET_UPDATE_DOCS")) {
-        FILE *file = fopen(DOCUMENT, "w");
-
-        assert_non_null(file);
-        assert_int_equal(fwrite(wanted.data, 1, wanted.len, file), wanted.len);
-        assert_int_equal(fclose(file), 0);
-    } else if (strcmp(buf_string(&wanted), document) != 0) {
-        fail_msg("docs/PIPELINE.md is not up to date: run FRESHET_UPDATE_DOCS=1 "
-                 "test_plan_reference");
-    }
+    document_check(DOCUMENT, buf_slice(&wanted), "test_plan_reference");
     buf_free(&wanted);
     free(document);
 }
 
 static void every_section_has_its_table(void **state)
 {
-    char *document = read_document();
+    char *document = document_read(DOCUMENT);
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
@@ -298,7 +274,7 @@ static void every_kind_is_documented(void **state)
 /* Blocks that are whole files. */
 static void the_examples_are_right(void **state)
 {
-    char *document = read_document();
+    char *document = document_read(DOCUMENT);
     int files = 0;
 
     (void)state;
@@ -320,7 +296,7 @@ static void the_examples_are_right(void **state)
 
 static void the_messages_are_those_of_the_program(void **state)
 {
-    char *document = read_document();
+    char *document = document_read(DOCUMENT);
     char *text = replaced(BASE_FILE, "    features:\n",
                           "    widnow: {tumbling: 24h}\n"
                           "    features:\n"

@@ -16,6 +16,7 @@
 static char path[64];
 static struct plan *plan;
 static _Atomic int wakes;
+static struct err problem;
 
 static void wake(void *context)
 {
@@ -69,7 +70,7 @@ static void open_writer(struct file_writer *writer)
 {
     struct err err;
 
-    assert_int_equal(file_writer_open(writer, plan, LANES, wake, &wakes, &err), 0);
+    assert_int_equal(file_writer_open(writer, plan, LANES, NULL, wake, &wakes, &err), 0);
 }
 
 /* A row whose revision is its number; the key's length varies. */
@@ -170,7 +171,7 @@ static void rows_wait_for_company_for_a_while(void **state)
     assert_int_equal(wakes, 2);
     file_lane_turn(lane, 3002, true); /* nothing is handed over twice */
     assert_int_equal(wakes, 2);
-    assert_int_equal(file_writer_run(&writer), 0);
+    assert_int_equal(file_writer_run(&writer, &problem), 0);
     assert_true(file_writer_idle(&writer));
     struct buf content = file_content();
     assert_int_equal(check_lines(buf_slice(&content), only_lane, first, 1), 3);
@@ -200,12 +201,12 @@ static void a_lane_is_full_while_the_writer_has_its_blocks(void **state)
         file_lane_turn(lane, LINGER, true); /* can hand over nothing */
         assert_true(file_lane_full(lane));
         assert_false(file_lane_full(&writer.lanes[1]));
-        assert_int_equal(file_writer_run(&writer), 0);
+        assert_int_equal(file_writer_run(&writer, &problem), 0);
         assert_false(file_lane_full(lane));
     }
     assert_true(number > 1000);
     file_lane_turn(lane, 0, true);
-    assert_int_equal(file_writer_run(&writer), 0);
+    assert_int_equal(file_writer_run(&writer, &problem), 0);
     assert_true(file_lane_idle(lane) && file_writer_idle(&writer));
     struct buf content = file_content();
     assert_int_equal(check_lines(buf_slice(&content), only_lane, first, 1), number);
@@ -224,7 +225,7 @@ static void an_existing_file_is_appended_to(void **state)
         open_writer(&writer);
         put(&writer.lanes[0], run, 5, 0);
         file_lane_turn(&writer.lanes[0], 0, true);
-        assert_int_equal(file_writer_run(&writer), 0);
+        assert_int_equal(file_writer_run(&writer, &problem), 0);
         assert_int_equal(file_writer_close(&writer), 0);
     }
     struct buf content = file_content();
@@ -248,7 +249,7 @@ static void *write_rows(void *unused)
 {
     (void)unused;
     while (lanes_done < LANES || !file_writer_idle(&shared)) {
-        int error = file_writer_run(&shared);
+        int error = file_writer_run(&shared, &problem);
 
         if (error)
             failure = error;
@@ -289,7 +290,7 @@ static void lanes_are_filled_and_written_by_different_threads(void **state)
     open_writer(&shared);
     put(&shared.lanes[0], 0, 5, 0); /* makes the key before there are threads */
     file_lane_turn(&shared.lanes[0], 0, true);
-    assert_int_equal(file_writer_run(&shared), 0);
+    assert_int_equal(file_writer_run(&shared, &problem), 0);
     assert_int_equal(truncate(path, 0), 0);
     lanes_done = 0;
     assert_int_equal(pthread_create(&writer, NULL, write_rows, NULL), 0);
@@ -313,11 +314,11 @@ static void a_full_disk_is_reported(void **state)
     struct err err;
 
     (void)state;
-    assert_int_equal(file_writer_open(&writer, full, 1, wake, &wakes, &err), 0);
+    assert_int_equal(file_writer_open(&writer, full, 1, NULL, wake, &wakes, &err), 0);
     put(&writer.lanes[0], 0, 5, 0);
-    assert_int_equal(file_writer_run(&writer), 0); /* nothing was handed over yet */
+    assert_int_equal(file_writer_run(&writer, &problem), 0); /* nothing was handed over yet */
     file_lane_turn(&writer.lanes[0], 0, true);
-    assert_int_equal(file_writer_run(&writer), -ENOSPC);
+    assert_int_equal(file_writer_run(&writer, &problem), -ENOSPC);
     (void)!file_writer_close(&writer);
     plan_free(full);
 }
@@ -325,6 +326,7 @@ static void a_full_disk_is_reported(void **state)
 /* A file that may not grow: the first part of a block fits. */
 static void a_write_that_stops_half_way_is_reported(void **state)
 {
+    static const uint32_t first[LANES] = {0, 0};
     struct rlimit before;
     struct file_writer writer;
 
@@ -337,10 +339,16 @@ static void a_write_that_stops_half_way_is_reported(void **state)
     struct rlimit low = {50000, before.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    int error = file_writer_run(&writer);
+    int error = file_writer_run(&writer, &problem);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(error, -EFBIG);
-    (void)!file_writer_close(&writer);
+    assert_non_null(strstr(problem.text, path));
+    /* It goes on where it was. */
+    assert_int_equal(file_writer_run(&writer, &problem), 0);
+    struct buf content = file_content();
+    assert_int_equal(check_lines(buf_slice(&content), only_lane, first, 1), 100);
+    buf_free(&content);
+    assert_int_equal(file_writer_close(&writer), 0);
 }
 
 static void a_file_that_cannot_be_opened_is_named(void **state)
@@ -350,7 +358,7 @@ static void a_file_that_cannot_be_opened_is_named(void **state)
     struct err err;
 
     (void)state;
-    assert_int_equal(file_writer_open(&writer, missing, 1, wake, &wakes, &err), -ENOENT);
+    assert_int_equal(file_writer_open(&writer, missing, 1, NULL, wake, &wakes, &err), -ENOENT);
     assert_non_null(strstr(err.text, "/nonexistent/folder/rows.ndjson"));
     plan_free(missing);
 }

@@ -99,7 +99,7 @@ static void a_dozen_small_values_take_little(void **state)
                                  text_value(ROW_STRING, "shoes")};
 
     arena_init(&arena);
-    struct redis_image *image = redis_image_create(&arena, SLICE_LITERAL("user_123456"));
+    struct redis_image *image = redis_image_create(&arena, SLICE_LITERAL("user_123456"), PLAN_NONE);
 
     for (uint16_t view = 0; view < 3; view++)
         image = redis_image_put(&arena, image, view, encode(&out, values, 4), 4);
@@ -191,7 +191,7 @@ static void random_rows_leave_what_was_put(void **state)
         uint64_t seed = run;
 
         arena_init(&arena);
-        struct redis_image *image = redis_image_create(&arena, SLICE_LITERAL("some key"));
+        struct redis_image *image = redis_image_create(&arena, SLICE_LITERAL("some key"), 7);
         for (int step = 0; step < 100; step++) {
             uint16_t view = (uint16_t)(next_random(&seed) % VIEWS);
 

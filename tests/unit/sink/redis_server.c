@@ -199,7 +199,7 @@ static void put(struct rig *rig, int key)
     row.fetched_ns = clock_monotonic_ns();
     row.record_ms = clock_realtime_ms();
     redis_sink_clock(rig->sink, row.fetched_ns, row.record_ms);
-    redis_sink_row(rig->sink, &row, &rig->slots[key]);
+    redis_sink_row(rig->sink, &row, PLAN_NONE, &rig->slots[key]);
 }
 
 static void put_some(struct rig *rig, int rows)

@@ -200,6 +200,30 @@ static void a_removed_key_may_come_again(void **state)
     table_done(&table, &arena);
 }
 
+static void chunks_without_keys_are_given_back(void **state)
+{
+    struct key_table table;
+    struct arena arena;
+
+    (void)state;
+    random_begin(1);
+    table_init(&table, &arena);
+    keys_init(1500, GOOD);
+    for (size_t i = 0; i < 1500; i++)
+        add(&table, &keys[i]);
+    size_t most = arena_used_bytes(&arena);
+
+    for (size_t i = 0; i < 1280; i++)
+        drop(&table, &keys[i]);
+    check_all(&table, 1500);
+    assert_true(most - arena_used_bytes(&arena) >= 5 * 256 * (size_t)RECORD_BYTES);
+    for (size_t i = 0; i < 1280; i++)
+        add(&table, &keys[i]);
+    check_all(&table, 1500);
+    assert_int_equal(table.record_count, 1500);
+    table_done(&table, &arena);
+}
+
 static void keys_with_one_hash_are_told_apart(void **state)
 {
     struct key_table table;
@@ -228,6 +252,7 @@ int main(void)
         cmocka_unit_test(keys_are_found_as_long_as_they_are_there),
         cmocka_unit_test(keys_stay_through_every_step_of_growth),
         cmocka_unit_test(a_removed_key_may_come_again),
+        cmocka_unit_test(chunks_without_keys_are_given_back),
         cmocka_unit_test(keys_with_one_hash_are_told_apart),
     };
 

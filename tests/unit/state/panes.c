@@ -116,9 +116,11 @@ static void random_steps(struct panes_layout *layout, struct panes *panes,
     for (int step = 0; step < 150; step++) {
         int64_t pane = random_chance(60) ? now : now - (int64_t)random_below(20);
 
-        /* Of a span: in every window. */
-        touch(layout, panes, field, pane,
-              random_chance(10) ? INT64_MIN / 2 : pane + 1 + (int64_t)random_below(3));
+        /* Spans of events that are in all of their windows have a first window before any. */
+        int64_t first_window = random_chance(20) ? INT64_MIN / 2
+                                                 : pane + 1 + (int64_t)random_below(3);
+
+        touch(layout, panes, field, pane, first_window);
         now += random_chance(50) ? 0 : (int64_t)random_below(3);
         if (random_chance(15))
             drop(layout, panes, (uint32_t)random_below(count + 1));

@@ -419,8 +419,8 @@ static void what_a_layout_has_twice_is_taken_once(void **state)
                                 "\0\1\0"     /* released, one pane, here */
                                 "\1\16\1\20" /* 7 and 8 */
                                 "\0\1\0\1\4" /* once more, with 4 events */
-                                "\0\0\0"     /* fired, amendments, finished */
-                                "\0\0\0";
+                                "\0\0\0\0"   /* fired, amendments, finished, shown */
+                                "\0\0\0\0";
     struct schema_map *map;
     struct err err;
 

@@ -5,7 +5,9 @@
  *   second        mark           └ from what was stored: ──┬──────────▶   the same as the first
  * one's third                                                  └──────────▶   … as the second one's
  *
- * A mark may come at any step, the slices of its capture between any steps that follow. */
+ * A mark may come at any step, the slices of its capture between any steps that follow. In half of
+ * the tests keys are evicted between any steps, and come back when they are needed: with the same
+ * rows. */
 #include "view_script.h"
 
 #define SNAPSHOTS_MAX 64
@@ -17,6 +19,7 @@ struct snapshot {
     struct keyspace_times times;
     size_t step;
     size_t rows[SPEC_VIEWS_MAX][SPEC_KEYS];
+    int64_t shown_ms[SPEC_VIEWS_MAX][SPEC_KEYS];
     uint64_t late;
     uint64_t duplicates;
     uint64_t stats[SPEC_VIEWS_MAX][3]; /* events, late, released */
@@ -24,6 +27,7 @@ struct snapshot {
 
 struct life {
     struct bench bench;
+    bool evicts; /* then what is captured always reaches the store */
     struct store store;
     struct snapshot marked; /* of the capture under way */
     bool is_capturing;
@@ -33,6 +37,8 @@ struct life {
 };
 
 static struct life lives[GENERATIONS];
+static uint64_t evicted; /* of all cases */
+static uint64_t loaded;
 static uint64_t checkpoints; /* their numbers are used once */
 
 /* ---- lives */
@@ -41,6 +47,7 @@ static void note(struct snapshot *snapshot, const struct bench *bench, size_t st
 {
     keyspace_times(bench->keyspace, &snapshot->times);
     snapshot->step = step;
+    memcpy(snapshot->shown_ms, bench->shown_ms, sizeof(snapshot->shown_ms));
     snapshot->late = bench->late_after_all;
     snapshot->duplicates = counter_get(&bench->duplicates);
     for (int view = 0; view < SPEC_VIEWS_MAX; view++) {
@@ -78,7 +85,7 @@ static void mark(struct life *life, size_t step)
 {
     bool all = life->must_be_all || random_chance(5);
 
-    if (all)
+    if (all && !life->evicts)
         store_clear(&life->store);
     life->must_be_all = false;
     life->is_capturing = true;
@@ -91,7 +98,10 @@ static void capture_at(struct life *life, size_t step)
     if (life->is_capturing && random_chance(3)) {
         keyspace_capture_abort(life->bench.keyspace);
         life->is_capturing = false;
-        life->must_be_all = true;
+        /* What it has yielded was lost, perhaps. */
+        life->must_be_all = !life->evicts && random_chance(50);
+        if (life->must_be_all && random_chance(50))
+            buf_reset(keyspace_captured(life->bench.keyspace));
     } else if (life->is_capturing && random_chance(60)) {
         capture_some(life);
     } else if (!life->is_capturing && random_chance(20)) {
@@ -99,15 +109,35 @@ static void capture_at(struct life *life, size_t step)
     }
 }
 
+/* A checkpoint of what is written between captures would be of no instant. */
+static void evict_some(struct life *life)
+{
+    struct keyspace *keyspace = life->bench.keyspace;
+    uint64_t keys = keyspace_keys(keyspace);
+
+    if (!life->evicts || random_chance(40))
+        return;
+    store_take(&life->store, keyspace_captured(keyspace));
+    do {
+        keyspace_evict(keyspace, (uint32_t)random_below(12),
+                       !life->is_capturing && random_chance(70));
+    } while (random_chance(50));
+    ENSURE_INT(keyspace_keys(keyspace), keys);
+}
+
 static void live(struct life *life, size_t first)
 {
     for (size_t i = first; i < script.count; i++) {
         capture_at(life, i);
+        evict_some(life);
         do_step(&life->bench, &script.steps[i]);
+        evict_some(life);
         capture_at(life, i + 1);
     }
     while (life->is_capturing)
         capture_some(life);
+    evicted += counter_get(&life->bench.evicted);
+    loaded += counter_get(&life->bench.loaded);
 }
 
 /* What was loaded is saved as it was: the same keys, by the same bytes. */
@@ -137,12 +167,14 @@ static void check_saved_again(struct life *life, const struct store *from)
 }
 
 /* A new keyspace, from a checkpoint. */
-static void be_born(struct life *life, const struct snapshot *from)
+static void be_born(struct life *life, const struct snapshot *from, bool evicts)
 {
     bool is_changed = random_chance(20);
     struct schema_map *map;
 
-    bench_init(&life->bench, &script.spec);
+    life->evicts = evicts;
+    bench_init_with(&life->bench, &script.spec, store_fetch, &life->store);
+    memcpy(life->bench.shown_ms, from->shown_ms, sizeof(from->shown_ms));
     map = map_onto(life->bench.plan, life->bench.plan);
     assert_true(schema_map_is_same(map));
     keyspace_times_restore(life->bench.keyspace, &from->times);
@@ -217,7 +249,7 @@ static void check_against_parent(const struct bench *bench, const struct bench *
                counter_get(&parent->duplicates));
 }
 
-static void check_case(bool aligned, bool is_idle)
+static void check_case(bool aligned, bool is_idle, bool evicts)
 {
     int generation = 0;
 
@@ -226,7 +258,8 @@ static void check_case(bool aligned, bool is_idle)
         step_add(STEP_FINISH);
         oracle_finish(&script.oracle);
     }
-    bench_init(&lives[0].bench, &script.spec);
+    bench_init_with(&lives[0].bench, &script.spec, store_fetch, &lives[0].store);
+    lives[0].evicts = evicts;
     lives[0].bench.stop_percent = random_chance(20) ? 20 : 0;
     live(&lives[0], 0);
     check_against_oracle(&lives[0].bench);
@@ -235,7 +268,7 @@ static void check_case(bool aligned, bool is_idle)
         struct life *child = &lives[++generation];
         const struct snapshot *from = &parent->snapshots[random_below(parent->snapshot_count)];
 
-        be_born(child, from);
+        be_born(child, from, evicts);
         live(child, from->step);
         check_against_parent(&child->bench, &parent->bench, from);
     }
@@ -248,21 +281,43 @@ static void aligned_keyspaces_go_on(void **state)
 {
     (void)state;
     for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
-        check_case(true, false);
+        check_case(true, false, false);
 }
 
 static void shuffled_keyspaces_go_on(void **state)
 {
     (void)state;
     for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
-        check_case(false, false);
+        check_case(false, false, false);
 }
 
 static void keyspaces_with_idle_clocks_go_on(void **state)
 {
     (void)state;
     for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
-        check_case(random_chance(50), true);
+        check_case(random_chance(50), true, false);
+}
+
+static void aligned_keyspaces_evict_unseen(void **state)
+{
+    (void)state;
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
+        check_case(true, false, true);
+}
+
+static void shuffled_keyspaces_evict_unseen(void **state)
+{
+    (void)state;
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
+        check_case(false, false, true);
+}
+
+static void keyspaces_with_idle_clocks_evict_unseen(void **state)
+{
+    (void)state;
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
+        check_case(random_chance(50), true, true);
+    assert_true(evicted > 1000 && loaded > 1000);
 }
 
 int main(void)
@@ -271,6 +326,9 @@ int main(void)
         cmocka_unit_test(aligned_keyspaces_go_on),
         cmocka_unit_test(shuffled_keyspaces_go_on),
         cmocka_unit_test(keyspaces_with_idle_clocks_go_on),
+        cmocka_unit_test(aligned_keyspaces_evict_unseen),
+        cmocka_unit_test(shuffled_keyspaces_evict_unseen),
+        cmocka_unit_test(keyspaces_with_idle_clocks_evict_unseen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,11 @@ static void begin_others(const struct store *store, const struct keyspace_times 
     converted += !schema_map_is_same(map);
     ENSURE(schema_map_features(map, &count) != NULL && count > 0);
     schema_map_free(map);
+    for (int view = 0; view < SPEC_VIEWS_MAX; view++) {
+        if (origin[view] >= 0)
+            memcpy(loaded.shown_ms[view], before.shown_ms[origin[view]],
+                   sizeof(loaded.shown_ms[view]));
+    }
 }
 
 static void check_case(bool aligned)

@@ -22,9 +22,14 @@ struct bench {
     struct spec_rows rows[SPEC_VIEWS_MAX][SPEC_KEYS];
     unsigned stop_percent; /* how often the output asks to stop */
     bool stopped;
+    int64_t shown_ms[SPEC_VIEWS_MAX][SPEC_KEYS]; /* the latest ends of rows that went online */
+    bool finishing;                              /* the end of a bounded run: nothing goes online */
     uint64_t late_after_all;
     uint64_t late_by_watermark;
     struct counter duplicates;
+    struct store *store; /* of keys that are evicted: view_store.h */
+    struct counter evicted;
+    struct counter loaded;
     struct record record; /* of events of which only sessions can tell whether they are late */
     uint64_t slots_given;
     uint64_t slots_released;
@@ -57,16 +62,24 @@ static inline bool bench_row(void *context, const struct row *row, void **slot)
     struct bench *bench = context;
     int view = (int)row->view->number;
     int key = key_number(bench, row->key);
+    /* Which rows are older than what is shown depends on when a keyspace gets to them; that none
+     * goes online does not. */
+    bool is_older = row->window_end_ms < bench->shown_ms[view][key];
     struct spec_row *seen = row_append(&bench->rows[view][key]);
     char *out = seen->values;
+    bool is_passed_over = is_older && !row->retracted && !bench->finishing;
 
     *seen = (struct spec_row){.start_ms = row->window_start_ms,
                               .end_ms = row->window_end_ms,
                               .revision = row->revision,
                               .empty = row->empty,
-                              .online = row->online,
+                              .online = row->online || is_passed_over,
+                              .passed_over = is_passed_over,
                               .online_only = row->online_only,
                               .retracted = row->retracted};
+    ENSURE(!row->online || !is_older);
+    if (row->online)
+        bench->shown_ms[view][key] = row->window_end_ms;
     for (uint32_t i = 0; i < row->view->feature_count; i++) {
         out += value_text(out, &row->values[i]);
         *out++ = '|';
@@ -103,12 +116,19 @@ static inline bool bench_late(void *context, uint32_t source, const struct event
     return true;
 }
 
-static inline void bench_init(struct bench *bench, const struct spec *spec)
+typedef bool (*bench_fetch)(void *context, const struct slice *keys, uint32_t count,
+                            bool (*take)(void *loading, uint32_t number, struct slice value),
+                            void *loading);
+
+/* `fetch`: of keys that are evicted, or NULL. */
+static inline void bench_init_with(struct bench *bench, const struct spec *spec, bench_fetch fetch,
+                                   struct store *store)
 {
     struct view_stats *stats[SPEC_VIEWS_MAX];
 
     memset(bench, 0, sizeof(*bench));
     bench->spec = spec;
+    bench->store = store;
     write_spec(&bench->text, spec);
     bench->plan = plan_of_text(buf_string(&bench->text));
     arena_init(&bench->arena);
@@ -121,7 +141,15 @@ static inline void bench_init(struct bench *bench, const struct spec *spec)
                                                                .release = bench_release,
                                                                .late = bench_late,
                                                                .duplicates = &bench->duplicates,
+                                                               .fetch = fetch,
+                                                               .evicted = &bench->evicted,
+                                                               .loaded = &bench->loaded,
                                                                .context = bench});
+}
+
+static inline void bench_init(struct bench *bench, const struct spec *spec)
+{
+    bench_init_with(bench, spec, NULL, NULL);
 }
 
 /* All memory is given back, and every slot of the sink. */
@@ -213,10 +241,12 @@ static inline void bench_finish(struct bench *bench)
 {
     int steps = 0;
 
+    bench->finishing = true;
     while (keyspace_finish(bench->keyspace, 1 + (uint32_t)random_below(3))) {
         if (++steps > BENCH_STEPS_MAX)
             bench_fail(bench, "the end does not come");
     }
+    bench->finishing = false;
 }
 
 static inline void check_counters(const struct bench *bench, const struct oracle *oracle)

@@ -203,12 +203,10 @@ static inline void write_view(struct buf *out, const struct view_spec *view, int
     buf_printf(out, "}\n");
 }
 
-static inline void write_spec(struct buf *out, const struct spec *spec)
+/* The source up to its times, and its fields: what else it has comes between. */
+static inline void write_source(struct buf *out, const struct spec *spec)
 {
     buf_printf(out,
-               "pipeline: p\n"
-               "kafka: {}\n"
-               "state: {ttl: %" PRId64 "ms}\n"
                "sources:\n"
                "  s:\n"
                "    topic: t\n"
@@ -216,16 +214,30 @@ static inline void write_spec(struct buf *out, const struct spec *spec)
                "    entity: user\n"
                "    time: {field: ts}\n"
                "    out_of_orderness: %" PRId64 "ms\n"
-               "    allowed_lateness: %" PRId64 "ms\n"
-               "    fields:\n"
-               "      user: string\n"
-               "      type: {type: string, optional: true}\n"
-               "      n: {type: int64, optional: true}\n"
-               "      x: {type: double, optional: true}\n",
-               spec->ttl_ms, spec->aligned ? "aligned" : "shuffle", spec->out_of_orderness_ms,
-               spec->lateness_ms);
+               "    allowed_lateness: %" PRId64 "ms\n",
+               spec->aligned ? "aligned" : "shuffle", spec->out_of_orderness_ms, spec->lateness_ms);
     if (spec->dedup_ms)
         buf_printf(out, "    dedup: {field: n, within: %" PRId64 "ms}\n", spec->dedup_ms);
+}
+
+static inline void write_fields(struct buf *out)
+{
+    buf_printf(out, "    fields:\n"
+                    "      user: string\n"
+                    "      type: {type: string, optional: true}\n"
+                    "      n: {type: int64, optional: true}\n"
+                    "      x: {type: double, optional: true}\n");
+}
+
+static inline void write_spec(struct buf *out, const struct spec *spec)
+{
+    buf_printf(out,
+               "pipeline: p\n"
+               "kafka: {}\n"
+               "state: {ttl: %" PRId64 "ms}\n",
+               spec->ttl_ms);
+    write_source(out, spec);
+    write_fields(out);
     buf_printf(out, "views:\n");
     for (int i = 0; i < spec->view_count; i++)
         write_view(out, &spec->views[i], i);
@@ -344,7 +356,8 @@ struct spec_row {
     int64_t end_ms;
     uint32_t revision;
     bool empty;
-    bool online;
+    bool online; /* or would be, were it not older than what is shown already: */
+    bool passed_over;
     bool online_only;
     bool retracted;
     bool is_before; /* oracle: of a state that is gone, and not counted any more */
