@@ -56,7 +56,7 @@ struct ids {
     struct id_table *tables; /* in the order of time */
     uint32_t count;
     uint32_t cap;
-    uint64_t number;      /* of the checkpoint that is captured for */
+    uint64_t number;      /* of the newest chunks */
     struct buf *groups;   /* the values of one table's chunks, by group, while they are made */
     uint32_t group_count; /* aligned: 1 */
 };
@@ -336,7 +336,7 @@ static void chunks_delete(const struct ids *ids, const struct id_table *table, s
 
 void ids_mark(struct ids *ids, uint64_t number, bool all)
 {
-    ids->number = number;
+    ids->number = MAX(number, ids->number + 1);
     for (uint32_t i = 0; i < ids->count; i++) {
         struct id_table *table = &ids->tables[i];
 
@@ -430,8 +430,10 @@ int ids_load(struct ids *ids, uint32_t group, struct slice rest, struct slice va
     int64_t begin_ms;
     struct id id;
 
+    uint64_t number = rest.len == REST_BYTES ? be64_get(rest.data + 8) : 0;
+
     if (group != group_at(ids, group) || group_at(ids, 0) + ids->group_count <= group ||
-        index > (uint64_t)(EVENT_TIME_MAX_MS / width_ms) || value.len == 0)
+        index > (uint64_t)(EVENT_TIME_MAX_MS / width_ms) || number > INT64_MAX || value.len == 0)
         return -EBADMSG;
     begin_ms = (int64_t)index * width_ms;
     for (struct slice from = value; from.len > 0;) {
@@ -448,12 +450,14 @@ int ids_load(struct ids *ids, uint32_t group, struct slice rest, struct slice va
         if (!is_changed && is_behind)
             table->captured = table->count;
     }
-    if (!is_changed) {
+    if (width_ms ==
+        ids->width_ms) { /* the chunk goes with the table, even if it is written again */
         struct id_table *table = table_for(ids, (int64_t)index);
-        struct id_chunk *chunk = chunk_note(ids, table, be64_get(rest.data + 8));
+        struct id_chunk *chunk = chunk_note(ids, table, number);
         uint32_t at = ids->source->aligned ? 0 : group;
 
         chunk->groups[at / 64] |= UINT64_C(1) << at % 64;
+        ids->number = MAX(ids->number, number);
     }
     return 0;
 }

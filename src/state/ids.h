@@ -12,7 +12,8 @@
  * A capture takes down the ids that were accepted between two marks, in chunks: entries of the kind
  * ENTRY_IDS, one for each table and key group that has any.
  *
- *   rest of the entry's key   table's index: u64be | number of the checkpoint: u64be
+ *   rest of the entry's key   table's index: u64be | number: u64be, of the checkpoint; or, if the
+ *                             chunks of another process have greater ones, the next behind those
  *   value                     each id: hash: two words | time since the table's beginning: uint
  *
  * A table that goes leaves entries that delete its chunks. Owned by one shard. */

@@ -57,8 +57,15 @@ static void key_write(struct keyspace *keyspace, struct key_head *key)
 /* Before all that is written of keys that came after those that went. */
 static void deletions_write(struct capture *capture)
 {
-    buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
-    buf_reset(&capture->deleted);
+    struct buf emptied = capture->captured;
+
+    if (capture->captured.len == 0) {
+        capture->captured = capture->deleted;
+        capture->deleted = emptied;
+    } else {
+        buf_append_slice(&capture->captured, buf_slice(&capture->deleted));
+        buf_reset(&capture->deleted);
+    }
 }
 
 void capture_write_first(struct keyspace *keyspace, struct key_head *key)

@@ -49,6 +49,22 @@ static int load(struct keyspace *keyspace, const struct schema_map *map, int wha
     return rc;
 }
 
+/* The same keys and values; chunks of ids have other numbers, at the end of their keys. */
+static void check_same(struct slice entries, struct slice others)
+{
+    struct slice key, value, other_key, other_value;
+
+    while (entries.len > 0) {
+        CHECK(entry_next(&entries, &key, &value) == 0);
+        CHECK(entry_next(&others, &other_key, &other_value) == 0);
+        CHECK(slice_equal(value, other_value) && key.len == other_key.len);
+        size_t len = key.data[4] == ENTRY_IDS ? key.len - 8 : key.len;
+
+        CHECK(memcmp(key.data, other_key.data, len) == 0);
+    }
+    CHECK(others.len == 0);
+}
+
 /* What was captured, into another keyspace, and captured again. */
 static void check_saved(struct slice entries)
 {
@@ -61,7 +77,7 @@ static void check_saved(struct slice entries)
     }
     struct buf again = world_capture(copy, 5);
 
-    CHECK(slice_equal(buf_slice(&again), entries));
+    check_same(entries, buf_slice(&again));
     buf_free(&again);
     keyspace_free(copy);
 }

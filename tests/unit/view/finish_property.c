@@ -207,7 +207,7 @@ static void check_case(bool aligned)
 static void aligned_runs_can_be_gone_on_with(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(700); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(true);
     assert_true(online_only > 0 && corrected > 0);
 }
@@ -215,7 +215,7 @@ static void aligned_runs_can_be_gone_on_with(void **state)
 static void shuffled_runs_can_be_gone_on_with(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(700); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(false);
 }
 

@@ -224,7 +224,7 @@ static void check_case(bool aligned)
 static void aligned_views_that_stay_do_not_notice(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(500); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(true);
     assert_true(compared > 0 && converted > 0);
 }
@@ -232,7 +232,7 @@ static void aligned_views_that_stay_do_not_notice(void **state)
 static void shuffled_views_that_stay_do_not_notice(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(500); NEXT_SEED)
+    for (FIRST_SEED; MORE_SEEDS(400); NEXT_SEED)
         check_case(false);
 }
 
