@@ -7,7 +7,7 @@
 #define KEYS 300
 
 struct waiting {
-    char name[12];
+    char name[24];
     struct key_head *head; /* NULL: not in the table */
     int64_t times_ms[TIMER_COUNT];
 };
