@@ -24,6 +24,9 @@ PATIENCE_SECONDS = 6  # for an engine with records coming in to pass everything 
 ELSEWHERE = {
     "store_reset": "after an error of the disk",
     "store_emptied": "after an error of the disk",
+    "freeze_name": "of savepoints: unit/checkpoint/crash",
+    "evicted": "with little memory: memory/killed kills in the midst of it",
+    "cold_loaded": "likewise",
 }
 
 # What only jobs with a transactional feature topic pass, or only those without.
