@@ -19,6 +19,7 @@
 #define UNACKED_MS           30000
 
 #define SEND_MAX             (1u << 30) /* of one send: its length is an int */
+#define RECEIVE_MAX          (1u << 30)
 #define KEEP_MAX             (1u << 20) /* a buffer that grew beyond is given back once it is sent */
 
 enum stream_state {
@@ -37,7 +38,8 @@ struct stream {
     void *context;
     enum stream_state state;
     int fd;
-    bool calling; /* inside an event, which may close the stream: freed when it returns */
+    bool calling;  /* inside an event, which may close the stream: freed when it returns */
+    bool is_owned; /* the owner has it, or had it */
 
     /* Connecting. */
     struct resolve *resolve;
@@ -53,6 +55,7 @@ struct stream {
     uint64_t receive_op;
     bool multishot;       /* the receive in flight */
     char *receive_buffer; /* of another one */
+    char *room;           /* of the owner's, likewise */
 
     uint64_t send_op;
     struct buf sending;
@@ -83,6 +86,8 @@ static void stream_release(struct stream *stream)
     free(stream->receive_buffer);
     buf_free(&stream->sending);
     buf_free(&stream->filling);
+    if (stream->events->gone && stream->is_owned)
+        stream->events->gone(stream->context);
     free(stream);
 }
 
@@ -118,7 +123,7 @@ static void receive_done(void *owner, int result, uint32_t flags)
         return;
     }
     if (result > 0 && stream->state == STREAM_OPEN) {
-        struct slice bytes = {stream->receive_buffer, (size_t)result};
+        struct slice bytes = {stream->room ? stream->room : stream->receive_buffer, (size_t)result};
 
         if (flags & IORING_CQE_F_BUFFER)
             bytes = loop_recv_bytes(loop, flags, result);
@@ -140,8 +145,13 @@ static void receive_arm(struct stream *stream)
     struct loop *loop = stream->loop;
     struct io_uring_sqe *sqe = op_begin(loop, receive_done, stream, &stream->receive_op);
 
-    stream->multishot = loop->recv_multishot;
-    if (stream->multishot) {
+    stream->multishot = loop->recv_multishot && !stream->events->room;
+    if (stream->events->room) {
+        size_t len;
+
+        stream->room = stream->events->room(stream->context, &len);
+        io_uring_prep_recv(sqe, stream->fd, stream->room, MIN(len, RECEIVE_MAX), MSG_WAITALL);
+    } else if (stream->multishot) {
         io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = LOOP_RECV_GROUP;
@@ -452,6 +462,7 @@ int stream_connect(struct loop *loop, const struct stream_target *target, int64_
         stream_release(stream);
         return error;
     }
+    stream->is_owned = true;
     *ret = stream;
     return 0;
 }
@@ -466,6 +477,7 @@ int stream_adopt(struct loop *loop, int fd, const struct stream_events *events, 
     stream->fd = fd;
     /* Else the kernel would answer EAGAIN instead of waiting. */
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    stream->is_owned = true;
     opened(stream);
     *ret = stream;
     return 0;

@@ -36,7 +36,7 @@ struct stream_target {
     const char *path; /* unix */
 };
 
-/* Called in loop_run. Each may close the stream. */
+/* Called in loop_run. Each but `room` and `gone` may close the stream. */
 struct stream_events {
     void (*connected)(void *context); /* not called for an adopted socket */
     /* `bytes` live for the duration of the call. */
@@ -46,6 +46,13 @@ struct stream_events {
     /* The last event: 0 when the peer has closed in order, else -errno. -ETIMEDOUT: no connection
      * within the time-out; -EHOSTUNREACH, too, for a name that cannot be looked up. */
     void (*ended)(void *context, int error);
+    /* NULL: bytes come in the loop's own buffers, as many as there are. Else the owner says where
+     * the next ones go: `*ret_len` of them, 1 or more, which arrive in one piece but for what the
+     * kernel has sooner. That memory is the kernel's until `received`, or until `gone`. */
+    char *(*room)(void *context, size_t *ret_len);
+    /* The kernel has let go of the stream, and of that memory: in stream_close, in a later turn, or
+     * in loop_free. The last call of all; may be NULL. */
+    void (*gone)(void *context);
 };
 
 /* Begins to connect. A name is looked up by a thread of its own, each of its addresses is tried in

@@ -78,7 +78,8 @@ static void on_ended(void *context, int error)
     close_if(seen, seen->close_in_ended);
 }
 
-static const struct stream_events events = {on_connected, on_received, on_sent, on_ended};
+static const struct stream_events events = {on_connected, on_received, on_sent,
+                                            on_ended,     NULL,        NULL};
 
 static struct loop *create(bool plain)
 {
@@ -605,6 +606,136 @@ static void a_tcp_stream_does_not_delay(void **state)
     done(loop, &seen);
 }
 
+/* --- into the owner's memory --- */
+
+#define ROOM_MAX 70000
+
+/* Freed when the kernel has let go of it, so that a sanitizer tells if that is too early. */
+struct taker {
+    struct seen seen;
+    char *room;
+    size_t asked;
+    size_t position; /* of the pattern */
+    int *gone;
+};
+
+static char *on_room(void *context, size_t *ret_len)
+{
+    struct taker *taker = context;
+
+    free(taker->room);
+    *ret_len = taker->asked = 1 + (size_t)(hash64_int(taker->position) % ROOM_MAX);
+    taker->room = malloc(taker->asked);
+    return taker->room;
+}
+
+static void on_taken(void *context, struct slice bytes)
+{
+    struct taker *taker = context;
+
+    assert_ptr_equal(bytes.data, taker->room);
+    assert_true(bytes.len >= 1 && bytes.len <= taker->asked);
+    check_pattern(bytes.data, bytes.len, &taker->position);
+}
+
+static void on_gone(void *context)
+{
+    struct taker *taker = context;
+
+    ++*taker->gone;
+    free(taker->room);
+    free(taker);
+}
+
+static const struct stream_events taking = {on_connected, on_taken, on_sent,
+                                            on_ended,     on_room,  on_gone};
+
+static struct taker *adopt_taker(struct loop *loop, int *gone, int *ret_peer)
+{
+    struct taker *taker = calloc(1, sizeof(*taker));
+    int ends[2];
+
+    taker->gone = gone;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(stream_adopt(loop, ends[0], &taking, taker, &taker->seen.stream), 0);
+    *ret_peer = ends[1];
+    return taker;
+}
+
+static void bytes_go_where_the_owner_says(void **state)
+{
+    (void)state;
+    for (int plain = 0; plain < 2; plain++) {
+        struct loop *loop = create(plain);
+        int gone = 0;
+        int peer;
+        struct taker *taker = adopt_taker(loop, &gone, &peer);
+        size_t total = 3 << 20;
+        size_t written = 0;
+
+        while (taker->position < total) {
+            char bytes[9973];
+            size_t len = MIN(sizeof(bytes), total - written);
+
+            for (size_t i = 0; i < len; i++)
+                bytes[i] = byte_at(written + i);
+            ssize_t sent = len ? write(peer, bytes, len) : 0;
+
+            written += sent > 0 ? (size_t)sent : 0;
+            if (written == total)
+                shutdown(peer, SHUT_WR); /* ends a receive that wants more */
+            run(loop);
+        }
+        RUN_UNTIL(loop, taker->seen.ended);
+        assert_int_equal(taker->seen.error, 0);
+        assert_int_equal(gone, 0);
+        stream_close(taker->seen.stream);
+        RUN_UNTIL(loop, gone);
+        close(peer);
+        loop_free(loop);
+        assert_int_equal(gone, 1);
+    }
+}
+
+static void memory_is_the_kernels_until_it_lets_go(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct loop *loop = create(false);
+        int gone = 0;
+        int peer;
+        struct taker *taker = adopt_taker(loop, &gone, &peer);
+
+        run(loop);
+        stream_close(taker->seen.stream);
+        assert_int_equal(gone, 0); /* a receive is under way */
+        assert_int_equal(write(peer, "late", 4), 4);
+        if (late)
+            RUN_UNTIL(loop, gone);
+        loop_free(loop);
+        assert_int_equal(gone, 1);
+        close(peer);
+    }
+}
+
+static void a_stream_that_never_was_is_not_gone(void **state)
+{
+    struct loop *loop = create(false);
+    char path[200];
+    struct stream_target target = {.kind = STREAM_UNIX, .path = path};
+    struct stream *stream = NULL;
+    int gone = 0;
+    struct taker taker = {.gone = &gone};
+
+    (void)state;
+    memset(path, 'x', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    assert_int_equal(stream_connect(loop, &target, NS_PER_S, &taking, &taker, &stream),
+                     -ENAMETOOLONG);
+    loop_free(loop);
+    assert_int_equal(gone, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -622,6 +753,9 @@ int main(void)
         cmocka_unit_test(a_full_backlog_times_out),
         cmocka_unit_test(closing_while_connecting_is_silent),
         cmocka_unit_test(a_tcp_stream_does_not_delay),
+        cmocka_unit_test(bytes_go_where_the_owner_says),
+        cmocka_unit_test(memory_is_the_kernels_until_it_lets_go),
+        cmocka_unit_test(a_stream_that_never_was_is_not_gone),
     };
 
     return cmocka_run_group_tests_name("uring/stream", tests, NULL, NULL);
