@@ -13,7 +13,7 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
 .PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sim mutation \
-        bench bench-slides install clean format format-check help
+        bench bench-slides bench-wire install clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -61,6 +61,10 @@ bench-slides: release
 	@cmake --build --preset release --target bench_slides -j $(JOBS) >build/bench-slides.log
 	@/usr/bin/python3 bench/slides.py $(ARGS)
 
+bench-wire: release
+	@cmake --build --preset release --target bench_wire -j $(JOBS) >build/bench-wire.log
+	@build/release/tests/bench_wire $(ARGS)
+
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
 
@@ -88,6 +92,7 @@ help:
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
 	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
+	@echo 'make bench-wire         cost per record of Kafka batches: checksum, codecs, parsing (ARGS="4 190")'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'

@@ -14,6 +14,10 @@ command ninja ninja-build runs the build
 command pkg-config pkg-config finds libraries
 library liburing liburing-dev network and event loop
 library rdkafka librdkafka-dev Kafka client
+library zlib zlib1g-dev record batches by gzip
+library snappy libsnappy-dev record batches by snappy
+library liblz4 liblz4-dev record batches by lz4
+library libzstd libzstd-dev record batches by zstd
 library hiredis libhiredis-dev Redis protocol
 library jemalloc libjemalloc-dev memory per shard
 library yaml-0.1 libyaml-dev pipeline files
