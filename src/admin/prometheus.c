@@ -4,24 +4,15 @@
 #include <unistd.h>
 
 #include "admin/checkpoint_report.h"
+#include "admin/page.h"
 #include "admin/report.h"
 #include "admin/stages.h"
 #include "base/clock.h"
-#include "metrics/exposition.h"
 
 #define NS 1e-9
 #define MS 1e-3
 
-/* What every family's writer needs. */
-struct page {
-    struct engine *engine;
-    const struct fleet *fleet;
-    const struct plan *plan;
-    struct exposition text;
-    int64_t now_ms;
-};
-
-static void one(struct page *page, enum metric_family family, double value)
+void page_one(struct page *page, enum metric_family family, double value)
 {
     exposition_family(&page->text, family);
     exposition_double(&page->text, value);
@@ -33,8 +24,8 @@ static const char *number_text(char *out, size_t size, uint32_t number)
     return out;
 }
 
-static void sample(struct page *page, uint32_t shard, const char *second, const char *third,
-                   uint64_t value)
+void page_sample(struct page *page, uint32_t shard, const char *second, const char *third,
+                 uint64_t value)
 {
     char number[16];
 
@@ -126,8 +117,8 @@ static void per_source(struct page *page)
             const struct shard_stats *stats = shard_stats(page->fleet->shards[i]);
 
             for (uint32_t j = 0; j < page->plan->source_count; j++)
-                sample(page, i, page->plan->sources[j].name, NULL,
-                       source_families[f].read(&stats->sources[j]));
+                page_sample(page, i, page->plan->sources[j].name, NULL,
+                            source_families[f].read(&stats->sources[j]));
         }
     }
 }
@@ -140,9 +131,9 @@ static void per_source_and_reason(struct page *page)
 
         for (uint32_t j = 0; j < page->plan->source_count; j++) {
             for (int reason = 0; reason < REJECT_REASON_COUNT; reason++)
-                sample(page, i, page->plan->sources[j].name,
-                       reject_reason_name((enum reject_reason)reason),
-                       counter_get(&stats->sources[j].dead[reason]));
+                page_sample(page, i, page->plan->sources[j].name,
+                            reject_reason_name((enum reject_reason)reason),
+                            counter_get(&stats->sources[j].dead[reason]));
         }
     }
     exposition_family(&page->text, FAMILY_LATE);
@@ -152,8 +143,8 @@ static void per_source_and_reason(struct page *page)
         for (uint32_t j = 0; j < page->plan->source_count; j++) {
             const char *name = page->plan->sources[j].name;
 
-            sample(page, i, name, "late", counter_get(&stats->sources[j].late));
-            sample(page, i, name, "released", counter_get(&stats->sources[j].released));
+            page_sample(page, i, name, "late", counter_get(&stats->sources[j].late));
+            page_sample(page, i, name, "released", counter_get(&stats->sources[j].released));
         }
     }
 }
@@ -201,8 +192,8 @@ static void per_view(struct page *page)
         exposition_family(&page->text, view_families[f].family);
         for (uint32_t i = 0; i < page->fleet->shard_count; i++) {
             for (uint32_t j = 0; j < page->plan->view_count; j++)
-                sample(page, i, page->plan->views[j].name, NULL,
-                       view_families[f].read(shard_stats(page->fleet->shards[i]), j));
+                page_sample(page, i, page->plan->views[j].name, NULL,
+                            view_families[f].read(shard_stats(page->fleet->shards[i]), j));
         }
     }
     exposition_family(&page->text, FAMILY_VIEW_LATE);
@@ -212,8 +203,8 @@ static void per_view(struct page *page)
         for (uint32_t j = 0; j < page->plan->view_count; j++) {
             const char *name = page->plan->views[j].name;
 
-            sample(page, i, name, "late", counter_get(&stats->views[j].late));
-            sample(page, i, name, "released", counter_get(&stats->views[j].released));
+            page_sample(page, i, name, "late", counter_get(&stats->views[j].late));
+            page_sample(page, i, name, "released", counter_get(&stats->views[j].released));
         }
     }
 }
@@ -402,99 +393,6 @@ static void per_shard(struct page *page)
     }
 }
 
-/* One sample of a Redis family: which counter, under which second label (NULL: none). */
-struct redis_sample {
-    enum metric_family family;
-    const char *label;
-    size_t offset;
-};
-
-#define REDIS_SAMPLE(family, label, member)                                                        \
-    {                                                                                              \
-        FAMILY_##family, label, offsetof(struct redis_sink_stats, member)                          \
-    }
-
-static const struct redis_sample redis_samples[] = {
-    REDIS_SAMPLE(REDIS_ROWS, "taken", rows),
-    REDIS_SAMPLE(REDIS_ROWS, "coalesced", rows_coalesced),
-    REDIS_SAMPLE(REDIS_ROWS, "unchanged", rows_unchanged),
-    REDIS_SAMPLE(REDIS_ROWS, "kept", rows_kept),
-    REDIS_SAMPLE(REDIS_ROWS, "older", rows_older),
-    REDIS_SAMPLE(REDIS_ROWS, "too_large", rows_too_large),
-    REDIS_SAMPLE(REDIS_COMMANDS, "hset", hsets),
-    REDIS_SAMPLE(REDIS_COMMANDS, "hdel", hdels),
-    REDIS_SAMPLE(REDIS_COMMANDS, "expire", expires),
-    REDIS_SAMPLE(REDIS_FIELDS, NULL, fields),
-    REDIS_SAMPLE(REDIS_BYTES, NULL, bytes_out),
-    REDIS_SAMPLE(REDIS_REPLIES, NULL, replies),
-    REDIS_SAMPLE(REDIS_CONNECTS, "made", connects),
-    REDIS_SAMPLE(REDIS_CONNECTS, "failed", connect_failures),
-    REDIS_SAMPLE(REDIS_CONNECTS, "lost", losses),
-    REDIS_SAMPLE(REDIS_CONNECTED, NULL, connected),
-    REDIS_SAMPLE(REDIS_DIRTY, NULL, dirty),
-    REDIS_SAMPLE(REDIS_IN_FLIGHT, NULL, in_flight),
-};
-
-static void per_redis(struct page *page)
-{
-    for (size_t s = 0; s < ARRAY_LEN(redis_samples); s++) {
-        if (s == 0 || redis_samples[s].family != redis_samples[s - 1].family)
-            exposition_family(&page->text, redis_samples[s].family);
-        for (uint32_t i = 0; i < page->fleet->shard_count; i++) {
-            const char *stats = (const char *)shard_redis_stats(page->fleet->shards[i]);
-
-            /* Counters and gauges are one 64-bit number each. */
-            if (stats)
-                sample(page, i, redis_samples[s].label, NULL,
-                       counter_get((const struct counter *)(stats + redis_samples[s].offset)));
-        }
-    }
-    exposition_family(&page->text, FAMILY_REDIS_ERRORS);
-    for (uint32_t i = 0; i < page->fleet->shard_count; i++) {
-        const struct redis_sink_stats *stats = shard_redis_stats(page->fleet->shards[i]);
-
-        for (int kind = 0; stats && kind < REDIS_ERROR_COUNT; kind++)
-            sample(page, i, redis_error_name((enum redis_error)kind), NULL,
-                   counter_get(&stats->errors[kind]));
-    }
-}
-
-static uint64_t feature_rows(const struct feature_lane_stats *stats)
-{
-    return counter_get(&stats->rows);
-}
-
-static uint64_t feature_bytes(const struct feature_lane_stats *stats)
-{
-    return counter_get(&stats->bytes);
-}
-
-static uint64_t feature_pending(const struct feature_lane_stats *stats)
-{
-    return (uint64_t)gauge_get(&stats->pending_bytes);
-}
-
-static void feature_topic(struct page *page)
-{
-    static const struct {
-        enum metric_family family;
-        uint64_t (*read)(const struct feature_lane_stats *stats);
-    } families[] = {
-        {FAMILY_FEATURE_ROWS, feature_rows},
-        {FAMILY_FEATURE_BYTES, feature_bytes},
-        {FAMILY_FEATURE_PENDING, feature_pending},
-    };
-    struct feature_topic *topic = page->fleet->features;
-
-    for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-        exposition_family(&page->text, families[f].family);
-        for (uint32_t i = 0; i < page->fleet->shard_count; i++)
-            sample(page, i, NULL, NULL,
-                   families[f].read(feature_lane_stats(feature_topic_lane(topic, i))));
-    }
-    one(page, FAMILY_FEATURE_FAILURES, (double)feature_topic_failures(topic));
-}
-
 static void stages(struct page *page)
 {
     char number[16];
@@ -531,15 +429,17 @@ static void process(struct page *page)
     exposition_family(&page->text, FAMILY_BUILD_INFO);
     exposition_labels(&page->text, (const char *[]){FRESHET_VERSION});
     exposition_uint(&page->text, 1);
-    one(page, FAMILY_UPTIME, (double)(clock_monotonic_ns() - engine_started_ns(page->engine)) * NS);
-    one(page, FAMILY_CPU, (double)engine_cpu_ns(page->engine) * NS);
-    one(page, FAMILY_MEMORY, resident_bytes());
+    page_one(page, FAMILY_UPTIME,
+             (double)(clock_monotonic_ns() - engine_started_ns(page->engine)) * NS);
+    page_one(page, FAMILY_CPU, (double)engine_cpu_ns(page->engine) * NS);
+    page_one(page, FAMILY_MEMORY, resident_bytes());
     if (page->fleet->side)
-        one(page, FAMILY_SIDE_FAILURES, (double)side_output_failures(page->fleet->side));
+        page_one(page, FAMILY_SIDE_FAILURES, (double)side_output_failures(page->fleet->side));
     if (page->fleet->file) {
-        one(page, FAMILY_FILE_BYTES,
-            (double)atomic_load_explicit(&page->fleet->file->bytes, memory_order_relaxed));
-        one(page, FAMILY_FILE_PENDING,
+        page_one(page, FAMILY_FILE_BYTES,
+                 (double)atomic_load_explicit(&page->fleet->file->bytes, memory_order_relaxed));
+        page_one(
+            page, FAMILY_FILE_PENDING,
             (double)atomic_load_explicit(&page->fleet->file->pending_bytes, memory_order_relaxed));
     }
 }
@@ -562,9 +462,11 @@ void report_metrics(struct engine *engine, struct buf *out)
     per_partition(&page);
     per_shard(&page);
     if (page.plan->redis.present)
-        per_redis(&page);
+        page_redis(&page);
+    if (page.fleet->is_native)
+        page_fetch(&page);
     if (page.fleet->features)
-        feature_topic(&page);
+        page_feature_topic(&page);
     checkpoint_metrics(engine, &page.text);
     stages(&page);
 }

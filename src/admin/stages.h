@@ -4,7 +4,7 @@
 
 #include "shard/shard.h"
 
-#define STAGE_COUNT 8
+#define STAGE_COUNT 9
 
 const char *stage_name(size_t stage);
 

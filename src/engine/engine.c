@@ -4,12 +4,15 @@
 #include "engine/internal.h"
 #include "kafka/client.h"
 #include "sink/redis_client.h"
+#include "source/cluster.h"
 
 #define TICK_NS            NS_PER_S
 #define POLL_NS            (100 * NS_PER_MS) /* deliveries of the side output are looked at this often */
 #define DRAIN_NS           (30 * NS_PER_S)
 #define LAST_NS            (60 * NS_PER_S) /* for the checkpoint at the end, and before partitions go */
 #define REDIS_PROBE_MS     10000
+#define LEADERS_MS         500               /* for the brokers to say who leads, */
+#define LEADERS_NS         (500 * NS_PER_MS) /* not more often */
 #define FEATURES_INIT_MS   30000
 #define NOTICE_INTERVAL_NS (5 * NS_PER_S)
 #define WATCHES_MAX        16
@@ -119,6 +122,7 @@ static void progress_create(struct engine *engine)
             atomic_init(&progress[i][j].position, -1);
             atomic_init(&progress[i][j].record_ms, -1);
             atomic_init(&progress[i][j].committed, -1);
+            atomic_init(&progress[i][j].end, -1);
         }
     }
     engine->fleet.progress = progress;
@@ -132,6 +136,7 @@ static void fleet_init(struct engine *engine)
     fleet->plan = engine->plan;
     fleet->shard_count = engine->placement.shards;
     fleet->bounded = engine->options.bounded;
+    fleet->is_native = consumer_is_native(engine->consumer);
     fleet->frozen_ns = consumer_session_timeout_ms(engine->consumer) * NS_PER_MS / 3;
     fleet->wake_control = wake_control;
     fleet->context = engine;
@@ -244,6 +249,8 @@ static int edges_open(struct engine *engine, struct err *err)
         error = redis_probe(&engine->plan->redis, REDIS_PROBE_MS, err);
     if (!error)
         error = consumer_create(engine->plan, &hooks, &engine->consumer, err);
+    if (!error && engine->plan->kafka.fetch == FETCH_AUTO && !consumer_is_native(engine->consumer))
+        log_info("records are fetched by librdkafka, since the connection is to be secured");
     return error;
 }
 
@@ -321,6 +328,34 @@ static void drain_begin(struct engine *engine, int64_t now_ns)
     command_send_all(engine, &(struct command){.kind = COMMAND_DRAIN});
 }
 
+/* Shards that fetch for themselves are told who leads their partitions, when they don't know or
+ * have found out that it is not so. */
+static void leaders_tell(struct engine *engine, int64_t now_ns)
+{
+    struct fleet *fleet = &engine->fleet;
+    struct cluster *cluster;
+    struct err err;
+
+    if (now_ns < engine->leaders_due_ns || !atomic_exchange(&fleet->leaders_wanted, false))
+        return;
+    engine->leaders_due_ns = now_ns + LEADERS_NS;
+    if (cluster_look_up(consumer_client(engine->consumer), engine->plan, LEADERS_MS, &cluster,
+                        &err)) {
+        on_notice(engine, err.text);
+        atomic_store(&fleet->leaders_wanted, true);
+        return;
+    }
+    for (uint32_t i = 0; i < engine->shards_started; i++)
+        command_send(engine, i,
+                     &(struct command){.kind = COMMAND_CLUSTER, .cluster = cluster_hold(cluster)});
+    cluster_drop(cluster);
+}
+
+static int64_t leaders_due_ns(const struct engine *engine)
+{
+    return atomic_load(&engine->fleet.leaders_wanted) ? engine->leaders_due_ns : INT64_MAX;
+}
+
 static void timers_run(struct engine *engine, int64_t now_ns)
 {
     if (now_ns >= engine->poll_due_ns) {
@@ -365,11 +400,12 @@ static void control_turn(struct engine *engine)
     reports_take(engine);
     outputs_turn(engine);
     timers_run(engine, now_ns);
+    leaders_tell(engine, now_ns);
     checkpoints_turn(engine, now_ns);
     if (is_over(engine))
         return;
 
-    until_ns = MIN(engine->tick_due_ns, checkpoints_due_ns(engine));
+    until_ns = MIN(MIN(engine->tick_due_ns, leaders_due_ns(engine)), checkpoints_due_ns(engine));
     if (engine->fleet.side || engine->fleet.features)
         until_ns = MIN(until_ns, engine->poll_due_ns);
     int handled = loop_run(engine->loop, MAX(until_ns - clock_monotonic_ns(), INT64_C(0)));
@@ -446,7 +482,8 @@ const struct checkpoints *engine_checkpoints(const struct engine *engine)
 
 int64_t engine_end_offset(struct engine *engine, uint32_t source, int32_t partition)
 {
-    return consumer_end_offset(engine->consumer, source, partition);
+    return engine->fleet.is_native ? atomic_load(&engine->fleet.progress[source][partition].end)
+                                   : consumer_end_offset(engine->consumer, source, partition);
 }
 
 int64_t engine_started_ns(const struct engine *engine)

@@ -37,6 +37,7 @@ static void assign_one(struct engine *engine, struct assignment *assignment,
         .source = source,
         .partition = partition,
         .start_offset = origin->position,
+        .fetch_offset = origin->fetch_offset,
         .end_offset = engine->options.bounded ? assignment->end_offset : INT64_MAX,
         /* A run before this one may have written to Redis whatever is in the topic now. */
         .replay_offset = was_read ? assignment->end_offset : 0,
@@ -45,7 +46,7 @@ static void assign_one(struct engine *engine, struct assignment *assignment,
         .restore = origin->restore,
     };
 
-    assignment->intake = shard_intake(engine->fleet.shards[shard]);
+    assignment->intake = shard_intake(engine->fleet.shards[shard]); /* native: NULL */
     assignment->start_offset = origin->fetch_offset;
     engine->assigned_counts[source]++;
     engine->bounded_starts[source][partition] = origin->position;

@@ -37,6 +37,7 @@ struct engine {
     int64_t tick_due_ns;
     int64_t poll_due_ns;
     int64_t drain_until_ns;
+    int64_t leaders_due_ns; /* when they may be looked up again */
     struct log_limit notice_limit;
     pthread_mutex_t notice_mutex; /* notices come from the consumer's and the producer's threads */
 };

@@ -71,6 +71,17 @@
     X(SHARD_CPU, "freshet_shard_cpu_seconds_total", COUNTER, "shard", "CPU time of the shard")     \
     X(TURNS, "freshet_turns_total", COUNTER, "shard", "Turns of the shard's loop")                 \
     X(FETCHES, "freshet_fetches_total", COUNTER, "shard", "Turns that brought records")            \
+    X(FETCH_RESPONSES, "freshet_fetch_responses_total", COUNTER, "shard",                          \
+      "Answers of brokers to the shard's own fetches")                                             \
+    X(FETCH_BYTES, "freshet_fetch_bytes_total", COUNTER, "shard", "Bytes of these answers")        \
+    X(FETCH_QUEUED, "freshet_fetch_queued_bytes", GAUGE, "shard",                                  \
+      "Bytes of answers whose records have not all been taken")                                    \
+    X(FETCH_CONNECTS, "freshet_fetch_connects_total", COUNTER, "shard outcome",                    \
+      "Connections to leaders: made and lost")                                                     \
+    X(FETCH_LEADERS, "freshet_fetch_leader_changes_total", COUNTER, "shard",                       \
+      "Partitions that are fetched from another broker than before")                               \
+    X(FETCH_ERRORS, "freshet_fetch_errors_total", COUNTER, "shard class",                          \
+      "Fetches of a partition that brought an error, or unsound batches; they are made again")     \
     X(MAIL_EVENTS, "freshet_mail_events_total", COUNTER, "shard", "Events sent to other shards")   \
     X(REPLAYING, "freshet_replaying", GAUGE, "shard",                                              \
       "1 while rows for Redis are held back after a start")                                        \
@@ -122,7 +133,8 @@
       "align: command to mark, per shard; capture: until the last entry is there; freeze: on "     \
       "disk; commit: until the offsets are accepted; total")                                       \
     X(STAGE, "freshet_stage_seconds", HISTOGRAM, "shard stage",                                    \
-      "fetch: record time to polled; decode: per record; apply: per event; turn: of the loop; "    \
+      "fetch_wait: request to answer with records; fetch: record time to polled; decode: per "     \
+      "record; apply: per event; turn: of the loop; "                                              \
       "emit_wait: row to socket; redis: socket to reply; end_to_end: record time to reply; "       \
       "fetched_to_redis: polled to reply")
 

@@ -205,9 +205,16 @@ struct plan_property {
     const char *value;
 };
 
+enum plan_fetch {
+    FETCH_AUTO, /* native, unless the connection is to be secured */
+    FETCH_NATIVE,
+    FETCH_LIBRDKAFKA,
+};
+
 struct plan_kafka {
     const char *brokers;
     const char *group;
+    enum plan_fetch fetch;
     struct plan_property *properties;
     uint32_t property_count;
 };

@@ -36,11 +36,18 @@ static const struct setting top_rows[] = {
 };
 const struct section settings_top = {"the pipeline file", ROWS(top_rows)};
 
+static const struct choice fetch_choices[] = {
+    {CHOICE("native", FETCH_NATIVE)}, {CHOICE("librdkafka", FETCH_LIBRDKAFKA)}, {.name = NULL}};
+
 static const struct setting kafka_rows[] = {
     {"brokers", SETTING_TEXT, "localhost:9092", STORED(plan_kafka, brokers),
      .summary = "Brokers to begin with: host:port, several with commas"},
     {"group", SETTING_TEXT, STORED(plan_kafka, group), .derived = "the pipeline's name",
      .summary = "Consumer group"},
+    {"fetch", SETTING_CHOICE, STORED(plan_kafka, fetch), .choices = fetch_choices,
+     .derived = "`native`, or, where `properties` ask for TLS or SASL, `librdkafka`",
+     .summary = "Who fetches records: `native`, each shard its own, straight from the partitions' "
+                "leaders; `librdkafka`, that library's threads"},
     {"properties", SETTING_PROPERTIES, .written = "property → value", .derived = "none",
      .summary = "Handed to librdkafka as they are: security, fetch sizes, …"},
 };

@@ -21,12 +21,25 @@ void ingest_fetch(struct shard *shard)
 
     if (batch->count > 0)
         return;
-    batch->count = intake_poll(shard->intake, batch->fetched, FETCH_MAX);
+    batch->count = shard->fetcher
+                       ? fetcher_poll(shard->fetcher, batch->fetched, FETCH_MAX, shard->now_ns)
+                       : intake_poll(shard->intake, batch->fetched, FETCH_MAX);
     batch->next = 0;
     batch->polled_ns = shard->now_ns;
     batch->polled_ms = shard->now_ms;
     if (batch->count > 0)
         counter_add(&shard->stats.fetches, 1);
+}
+
+void ingest_release(struct shard *shard)
+{
+    struct batch *batch = &shard->batch;
+
+    if (shard->fetcher)
+        fetcher_release(shard->fetcher);
+    else
+        intake_release(batch->fetched, batch->count);
+    batch->count = batch->next = 0;
 }
 
 /* The partition, if it is this shard's to read. */
@@ -451,8 +464,7 @@ bool ingest_run(struct shard *shard)
         return false;
     if (batch_continue(shard))
         return true;
-    intake_release(batch->fetched, batch->count);
-    batch->count = batch->next = 0;
+    ingest_release(shard);
     return false;
 }
 

@@ -9,6 +9,7 @@
 #include "decode/decode.h"
 #include "shard/shard.h"
 #include "sink/redis_uring.h"
+#include "source/fetch_uring.h"
 #include "uring/loop.h"
 
 #define FETCH_MAX    512 /* records taken from the intake in a turn */
@@ -142,7 +143,9 @@ struct shard {
     pthread_cond_t changed;
     enum shard_life life;
     struct consumer *consumer;
-    struct intake *intake;
+    struct intake *intake;        /* the consumer's; or */
+    struct fetch_uring *fetch_io; /* the shard's own way to its partitions */
+    struct fetcher *fetcher;      /* of fetch_io */
     struct loop *loop;
     struct spsc commands;            /* struct command, malloc'ed */
     struct spsc reports;             /* struct report, malloc'ed */
@@ -162,6 +165,7 @@ struct shard {
     struct redis_uring *redis_io;   /* or NULL */
     struct redis_sink *redis;       /* of redis_io */
     struct log_limit redis_log;
+    struct log_limit fetch_log;
     struct file_lane *file;        /* or NULL */
     struct feature_lane *features; /* or NULL */
     struct buf side_text;
@@ -274,6 +278,9 @@ void ingest_void(struct shard *shard, uint32_t source, int32_t partition);
 /* Decodes, routes and applies as much of the batch as goes. True if some of it is left. */
 bool ingest_run(struct shard *shard);
 
+/* The batch at hand is done with. */
+void ingest_release(struct shard *shard);
+
 /* No run begins until the mark of a checkpoint has been taken. */
 bool ingest_is_held(const struct shard *shard);
 
@@ -307,6 +314,9 @@ void shuffle_told(struct shard *shard, uint32_t source, const struct mail_clock 
 /* Looks at the clocks of silent partitions when it is time. False if not all shards could be told:
  * the next call goes on with that. */
 bool partitions_tick(struct shard *shard);
+
+/* Tells the control thread where partitions end. */
+void partitions_sample(const struct shard *shard);
 
 /* True when all partitions of the shard have ended (bounded). */
 bool partitions_ended(const struct shard *shard);

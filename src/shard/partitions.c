@@ -251,6 +251,9 @@ void partition_assign(struct shard *shard, const struct command *command)
         partition_restore(shard, partition, command);
     shard->is_held |= is_replaying(partition);
     shard->is_muted |= is_muted(partition);
+    if (shard->fetcher)
+        fetcher_add(shard->fetcher, command->source, command->partition, command->fetch_offset,
+                    shard->now_ns);
     publish(shard, partition);
     shard->clocks_due_ns = 0; /* tells the shuffled keyspaces of it */
 }
@@ -276,6 +279,8 @@ void partition_revoke(struct shard *shard, const struct command *command)
     if (shard->run.partition == *place)
         shard->run.partition = NULL;
     ingest_void(shard, command->source, command->partition);
+    if (shard->fetcher)
+        fetcher_remove(shard->fetcher, command->source, command->partition);
     shard->leaving -= (*place)->is_leaving;
     uint32_t group = (*place)->outlet.group;
 
@@ -412,4 +417,16 @@ bool partitions_ended(const struct shard *shard)
         }
     }
     return true;
+}
+
+void partitions_sample(const struct shard *shard)
+{
+    for (uint32_t i = 0; shard->fetcher && i < shard->plan->source_count; i++) {
+        for (uint32_t j = 0; j < partition_count(shard, i); j++) {
+            if (shard->partitions[i][j])
+                atomic_store_explicit(&shard->fleet->progress[i][j].end,
+                                      fetcher_end_offset(shard->fetcher, i, (int32_t)j),
+                                      memory_order_relaxed);
+        }
+    }
 }

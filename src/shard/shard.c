@@ -4,14 +4,14 @@
 #include "base/hash.h"
 #include "shard/internal.h"
 
-#define RING_CAPACITY         4096 /* commands: a partition each, at the most */
-#define FIRE_BUDGET           1024 /* keys whose windows fire in a turn */
-#define FIRE_BUDGET_SHORT     128  /* while memory is short, since cold ones are loaded for it */
-#define SAMPLE_NS             (500 * NS_PER_MS)
-#define FULL_WAIT_NS          NS_PER_MS /* while a sink is full: somebody else has to make room */
-#define FAILED_WAIT_NS        (100 * NS_PER_MS) /* for the end */
-#define WATCHES_MAX           4
-#define REDIS_LOG_INTERVAL_NS (5 * NS_PER_S)
+#define RING_CAPACITY        4096 /* commands: a partition each, at the most */
+#define FIRE_BUDGET          1024 /* keys whose windows fire in a turn */
+#define FIRE_BUDGET_SHORT    128  /* while memory is short, since cold ones are loaded for it */
+#define SAMPLE_NS            (500 * NS_PER_MS)
+#define FULL_WAIT_NS         NS_PER_MS /* while a sink is full: somebody else has to make room */
+#define FAILED_WAIT_NS       (100 * NS_PER_MS) /* for the end */
+#define WATCHES_MAX          4
+#define EDGE_LOG_INTERVAL_NS (5 * NS_PER_S)
 
 static void commands_take(struct shard *shard)
 {
@@ -24,6 +24,9 @@ static void commands_take(struct shard *shard)
             break;
         case COMMAND_AWAIT:
             commit_await(shard);
+            break;
+        case COMMAND_CLUSTER:
+            fetcher_cluster(shard->fetcher, command->cluster, shard->now_ns);
             break;
         case COMMAND_ASSIGN:
             partition_assign(shard, command);
@@ -279,6 +282,7 @@ static void sample(struct shard *shard)
             gauge_add(&shard->stats.view_bytes[plan->views[i]],
                       (int64_t)keyspace_view_bytes(keyspace, i));
     }
+    partitions_sample(shard);
     gauge_set(&shard->stats.arena_bytes, (int64_t)arena_used_bytes(&shard->arena));
     counter_add(&shard->stats.cpu_ns,
                 (uint64_t)clock_thread_cpu_ns() - counter_get(&shard->stats.cpu_ns));
@@ -297,6 +301,8 @@ static int64_t wait_ns(const struct shard *shard, bool work_left)
     if (work_left || shard->plan->engine.busy_poll)
         return 0;
     until_ns = MIN(until_ns, MIN(share_deadline_ns(shard), memory_deadline_ns(shard)));
+    if (shard->fetcher)
+        until_ns = MIN(until_ns, fetcher_deadline_ns(shard->fetcher));
     if (shard->redis)
         until_ns = MIN(until_ns, redis_sink_deadline(shard->redis));
     if (shard->file)
@@ -369,6 +375,8 @@ int shard_turn(struct shard *shard)
     if (UNLIKELY(shard->has_failed))
         return MIN(loop_run(shard->loop, FAILED_WAIT_NS), 0);
     left = events_take(shard);
+    if (shard->fetcher)
+        fetcher_turn(shard->fetcher, shard->now_ns);
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
     left = keyspaces_fire(shard) || left;
@@ -400,16 +408,61 @@ static void redis_report(void *context, const char *text)
     struct shard *shard = context;
     uint64_t held_back;
 
-    if (log_limit_pass(&shard->redis_log, clock_monotonic_ns(), REDIS_LOG_INTERVAL_NS, &held_back))
+    if (log_limit_pass(&shard->redis_log, clock_monotonic_ns(), EDGE_LOG_INTERVAL_NS, &held_back))
         log_warn("redis: %s (%llu more since the last such line)", text,
                  (unsigned long long)held_back);
+}
+
+static void leaders_wanted(void *context)
+{
+    struct shard *shard = context;
+
+    atomic_store(&shard->fleet->leaders_wanted, true);
+    shard->fleet->wake_control(shard->fleet->context);
+}
+
+static void fetch_report(void *context, const char *text)
+{
+    struct shard *shard = context;
+    uint64_t held_back;
+
+    if (log_limit_pass(&shard->fetch_log, clock_monotonic_ns(), EDGE_LOG_INTERVAL_NS, &held_back))
+        log_warn("kafka: %s (%llu more since the last such line)", text,
+                 (unsigned long long)held_back);
+}
+
+/* Where records come from. */
+static void source_open(struct shard *shard)
+{
+    struct fetcher_options options = {
+        .plan = shard->plan,
+        .seed = hash64_int((uint64_t)shard->now_ns - shard->number),
+        .leaders_wanted = leaders_wanted,
+        .report = fetch_report,
+        .context = shard,
+    };
+
+    if (!shard->fleet->is_native) {
+        shard->intake = intake_create(shard->consumer, loop_wake_fd(shard->loop));
+        return;
+    }
+    shard->fetch_io = fetch_uring_create(shard->loop, &options);
+    shard->fetcher = fetch_uring_fetcher(shard->fetch_io);
+}
+
+static uint32_t streams_max(const struct shard *shard)
+{
+    const struct plan_redis *redis = &shard->plan->redis;
+
+    return (redis->present ? REDIS_URING_STREAMS(redis->connections) : 1) +
+           (shard->fleet->is_native ? FETCH_URING_STREAMS : 0);
 }
 
 static int edges_open(struct shard *shard, struct err *err)
 {
     const struct plan *plan = shard->plan;
     struct loop_options options = {
-        .streams_max = plan->redis.present ? REDIS_URING_STREAMS(plan->redis.connections) : 1,
+        .streams_max = streams_max(shard),
         .watches_max = WATCHES_MAX,
     };
     int error = loop_create(&options, &shard->loop, err);
@@ -433,7 +486,7 @@ static int edges_open(struct shard *shard, struct err *err)
         shard->file = &shard->fleet->file->lanes[shard->number];
     if (shard->fleet->features)
         shard->features = feature_topic_lane(shard->fleet->features, shard->number);
-    shard->intake = intake_create(shard->consumer, loop_wake_fd(shard->loop));
+    source_open(shard);
     return 0;
 }
 
@@ -477,12 +530,12 @@ int shard_open(struct shard *shard, struct err *err)
 
 void shard_close(struct shard *shard)
 {
-    if (shard->batch.count > 0)
-        intake_release(shard->batch.fetched, shard->batch.count);
+    ingest_release(shard);
     partitions_done(shard);
     intake_free(shard->intake);
     redis_uring_free(shard->redis_io);
     loop_free(shard->loop);
+    fetch_uring_free(shard->fetch_io);
     for (uint32_t i = 0; i < shard->plan->source_count; i++)
         decoder_free(shard->decoders[i]);
     free(shard->decoders);
@@ -498,8 +551,10 @@ static void rings_done(struct shard *shard)
     struct report report;
     void *left;
 
-    while ((left = spsc_pop(&shard->commands)))
+    while ((left = spsc_pop(&shard->commands))) {
+        cluster_drop(((struct command *)left)->cluster);
         free(left);
+    }
     while (shard_report(shard, &report))
         mark_free(report.mark);
     spsc_done(&shard->commands);
@@ -529,6 +584,11 @@ const struct shard_stats *shard_stats(const struct shard *shard)
 const struct redis_sink_stats *shard_redis_stats(const struct shard *shard)
 {
     return shard->redis ? redis_sink_stats(shard->redis) : NULL;
+}
+
+const struct fetcher_stats *shard_fetch_stats(const struct shard *shard)
+{
+    return shard->fetcher ? fetcher_stats(shard->fetcher) : NULL;
 }
 
 bool shard_command(struct shard *shard, const struct command *command)

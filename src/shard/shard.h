@@ -31,6 +31,7 @@ struct progress {
     _Atomic int64_t position;  /* the offset behind the last record that was applied, or -1 */
     _Atomic int64_t record_ms; /* that record's timestamp, or -1 */
     _Atomic int64_t committed; /* the group's offset, or -1; the control thread's */
+    _Atomic int64_t end;       /* of the partition, as its leader said last, or -1 */
 };
 
 /* Whether somebody relies on what the work store holds. The control thread may empty it while
@@ -57,6 +58,8 @@ struct fleet {
     struct store *_Atomic store;       /* where evicted keys are read; NULL: there is none */
     _Atomic int store_use;             /* enum store_use */
     _Atomic uint64_t captures_over;    /* up to this checkpoint: frozen or given up */
+    _Atomic bool leaders_wanted; /* some partition is not led by whom COMMAND_CLUSTER has named */
+    bool is_native;    /* shards fetch for themselves; else there is the consumer's intake */
     int64_t frozen_ns; /* a process whose shard has not turned for so long may have a successor */
     bool bounded;
     void (*wake_control)(void *context); /* any thread */
@@ -75,6 +78,7 @@ struct restore {
 enum command_kind {
     COMMAND_RESTORE,  /* load the shard's key groups of a shuffled source */
     COMMAND_AWAIT,    /* no rows go to Redis before an offset was committed */
+    COMMAND_CLUSTER,  /* who leads which partition */
     COMMAND_ASSIGN,   /* read this partition */
     COMMAND_LEAVE,    /* read no more of it and let its time stand still, until it is dropped: what
                        * follows the mark of its last checkpoint is the next owner's */
@@ -91,11 +95,13 @@ struct command {
     uint32_t source;
     int32_t partition;
     int64_t start_offset;
+    int64_t fetch_offset;                  /* of the first record that is fetched, to be compared */
     int64_t end_offset;                    /* bounded: read up to here */
     int64_t replay_offset;                 /* below it, rows for Redis are held back */
     int64_t mute_offset;                   /* below it, rows are in the feature topic already */
     const struct manifest_partition *from; /* ASSIGN: as it was, or NULL: it begins empty */
     const struct restore *restore;         /* ASSIGN, RESTORE: the state, or NULL */
+    struct cluster *cluster;               /* CLUSTER: a reference, the shard's from then on */
     uint64_t number;                       /* MARK: of the checkpoint; grows */
     bool all; /* MARK: of all keys, not only those that changed since the last one */
 };
@@ -150,6 +156,7 @@ struct intake *shard_intake(struct shard *shard);
 bool shard_is_full(const struct shard *shard);
 const struct shard_stats *shard_stats(const struct shard *shard);
 const struct redis_sink_stats *shard_redis_stats(const struct shard *shard); /* or NULL */
+const struct fetcher_stats *shard_fetch_stats(const struct shard *shard);    /* or NULL */
 
 /* Control thread. The command is copied. False if the ring is full. */
 MUST_USE bool shard_command(struct shard *shard, const struct command *command);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -25,6 +26,7 @@ struct consumer {
     int64_t session_timeout_ms;
     char instance_id[128];
     _Atomic bool is_joining; /* on_log's; as long as it says nothing, false */
+    bool is_native;          /* reads no records */
     bool is_closing;         /* there is nobody any more who takes partitions */
     bool has_answer;         /* to the last commit */
     enum commit_answer answer;
@@ -115,6 +117,37 @@ static int settings_look_up(struct consumer *consumer, struct err *err)
     return 0;
 }
 
+static const char *property_of(const struct plan_kafka *kafka, const char *name)
+{
+    for (uint32_t i = 0; i < kafka->property_count; i++) {
+        if (strcmp(kafka->properties[i].name, name) == 0)
+            return kafka->properties[i].value;
+    }
+    return NULL;
+}
+
+/* Who fetches. The shards' own connections are neither encrypted nor authenticated. */
+static int fetch_choose(struct consumer *consumer, struct err *err)
+{
+    const struct plan_kafka *kafka = &consumer->plan->kafka;
+    const char *protocol = property_of(kafka, "security.protocol");
+    bool is_secured = protocol && strcasecmp(protocol, "plaintext") != 0;
+
+    if (is_secured && kafka->fetch == FETCH_NATIVE)
+        return err_set(err, -EINVAL,
+                       "kafka: fetch: native can't be had with security.protocol %s yet; leave it "
+                       "out, or say librdkafka",
+                       protocol);
+    consumer->is_native = kafka->fetch == FETCH_NATIVE ||
+                          (kafka->fetch == FETCH_AUTO && !is_secured);
+    return 0;
+}
+
+bool consumer_is_native(const struct consumer *consumer)
+{
+    return consumer->is_native;
+}
+
 static int client_create(struct consumer *consumer, struct err *err)
 {
     const struct kafka_setting settings[] = {
@@ -125,7 +158,7 @@ static int client_create(struct consumer *consumer, struct err *err)
         {"partition.assignment.strategy", "cooperative-sticky"},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
-        {"enable.partition.eof", "true"},
+        {"enable.partition.eof", consumer->is_native ? "false" : "true"},
         {"auto.offset.reset", "error"},
         {"socket.nagle.disable", "true"},
         /* A partition that has run dry of records waits until the fetch under way comes back, which
@@ -181,7 +214,9 @@ int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
     CHECK(consumer->partition_counts);
     instance_id_make(consumer);
 
-    int error = client_create(consumer, err);
+    int error = fetch_choose(consumer, err);
+    if (!error)
+        error = client_create(consumer, err);
     if (!error)
         error = topics_look_up(consumer, err);
     if (!error)
@@ -377,6 +412,9 @@ static void partitions_assign(struct consumer *consumer,
         partitions->elems[i].offset = list[i].start_offset;
     }
     rd_kafka_incremental_assign(consumer->client, partitions);
+    /* The little that it fetches before this takes effect goes with consumer_poll. */
+    if (consumer->is_native)
+        rd_kafka_pause_partitions(consumer->client, partitions);
 done:
     assignments_free(list, count);
 }

@@ -52,6 +52,10 @@ struct consumer_hooks {
 MUST_USE int consumer_create(const struct plan *plan, const struct consumer_hooks *hooks,
                              struct consumer **ret, struct err *err);
 
+/* Shards fetch for themselves (fetcher.h): the consumer reads no records, and its assignments'
+ * `intake` stays NULL. */
+bool consumer_is_native(const struct consumer *consumer);
+
 /* Leaves the group; intakes must have been freed. `consumer` may be NULL. */
 void consumer_free(struct consumer *consumer);
 
