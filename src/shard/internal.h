@@ -238,6 +238,9 @@ MUST_USE int shard_turn(struct shard *shard);
 void shard_close(struct shard *shard);
 void shard_free(struct shard *shard);
 
+/* edges.c: the loop and what hangs on it. Returns 0 or a negative errno. */
+MUST_USE int shard_edges_open(struct shard *shard, struct err *err);
+
 /* No rows go to Redis until a commit that begins from now on has been accepted. */
 void commit_await(struct shard *shard);
 

@@ -11,7 +11,6 @@
 
 #define CLUSTER_ID_TIMEOUT_MS 5000
 #define OFFSETS_TIMEOUT_MS    30000
-#define BATCH_MAX             1024
 
 static const uint64_t wake_value = 1;
 
@@ -31,14 +30,6 @@ struct consumer {
     bool has_answer;         /* to the last commit */
     enum commit_answer answer;
     char answer_text[256];
-};
-
-struct intake {
-    struct consumer *consumer;
-    rd_kafka_queue_t *queue;
-    rd_kafka_message_t *messages[BATCH_MAX];
-    const rd_kafka_topic_t *topic; /* of the last record, and */
-    uint32_t source;               /* its source: records come in runs */
 };
 
 /* The same process, started again, takes its old place at once: the default names the host and the
@@ -288,8 +279,10 @@ int consumer_subscribe(struct consumer *consumer, struct err *err)
     return 0;
 }
 
-static uint32_t source_of_topic(const struct plan *plan, const char *topic)
+uint32_t consumer_source_of(const struct consumer *consumer, const char *topic)
 {
+    const struct plan *plan = consumer->plan;
+
     for (uint32_t i = 0; i < plan->source_count; i++) {
         if (strcmp(plan->sources[i].topic, topic) == 0)
             return i;
@@ -371,7 +364,7 @@ static struct assignment *assignments_of(struct consumer *consumer,
 
     CHECK(list);
     for (int i = 0; i < partitions->cnt; i++) {
-        list[i].source = source_of_topic(consumer->plan, partitions->elems[i].topic);
+        list[i].source = consumer_source_of(consumer, partitions->elems[i].topic);
         list[i].partition = partitions->elems[i].partition;
         list[i].committed_offset = -1;
     }
@@ -384,7 +377,7 @@ static void forward(struct consumer *consumer, const struct assignment *assignme
         consumer->client, consumer->plan->sources[assignment->source].topic, assignment->partition);
 
     CHECK(queue);
-    rd_kafka_queue_forward(queue, assignment->intake->queue);
+    rd_kafka_queue_forward(queue, intake_queue(assignment->intake));
     rd_kafka_queue_destroy(queue);
 }
 
@@ -597,73 +590,4 @@ int64_t consumer_end_offset(struct consumer *consumer, uint32_t source, int32_t 
                                        partition, &low, &high))
         return -1;
     return high >= 0 ? high : -1;
-}
-
-struct intake *intake_create(struct consumer *consumer, int wake_fd)
-{
-    struct intake *intake = calloc(1, sizeof(*intake));
-
-    CHECK(intake);
-    intake->consumer = consumer;
-    intake->queue = rd_kafka_queue_new(consumer->client);
-    rd_kafka_queue_io_event_enable(intake->queue, wake_fd, &wake_value, sizeof(wake_value));
-    return intake;
-}
-
-void intake_free(struct intake *intake)
-{
-    if (!intake)
-        return;
-    rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(intake->queue);
-    free(intake);
-}
-
-static struct slice bytes_of(const void *data, size_t len)
-{
-    return (struct slice){data, data ? len : 0};
-}
-
-static void fetched_fill(struct intake *intake, rd_kafka_message_t *message, struct fetched *out)
-{
-    rd_kafka_timestamp_type_t type;
-
-    if (message->rkt && message->rkt != intake->topic) {
-        intake->topic = message->rkt;
-        intake->source = source_of_topic(intake->consumer->plan, rd_kafka_topic_name(message->rkt));
-    }
-    *out = (struct fetched){
-        .source = intake->source,
-        .record = {.partition = message->partition, .offset = message->offset},
-        .message = message,
-    };
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        out->kind = FETCHED_END;
-    } else if (message->err) {
-        out->kind = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ? FETCHED_LOST
-                                                                         : FETCHED_ERROR;
-        out->text = rd_kafka_message_errstr(message);
-    } else {
-        out->record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
-        if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || out->record.timestamp_ms < 0)
-            out->record.timestamp_ms = -1;
-        out->record.key = bytes_of(message->key, message->key_len);
-        out->record.value = bytes_of(message->payload, message->len);
-    }
-}
-
-size_t intake_poll(struct intake *intake, struct fetched *out, size_t max)
-{
-    ssize_t count = rd_kafka_consume_batch_queue(intake->queue, 0, intake->messages,
-                                                 MIN(max, (size_t)BATCH_MAX));
-
-    for (ssize_t i = 0; i < count; i++)
-        fetched_fill(intake, intake->messages[i], &out[i]);
-    return count > 0 ? (size_t)count : 0;
-}
-
-void intake_release(struct fetched *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_message_destroy(list[i].message);
 }

@@ -62,6 +62,9 @@ void consumer_free(struct consumer *consumer);
 /* The number of partitions that the source's topic had when the consumer was created. */
 int consumer_partitions(const struct consumer *consumer, uint32_t source);
 
+/* The source that reads the topic, which is one that was subscribed to. */
+uint32_t consumer_source_of(const struct consumer *consumer, const char *topic);
+
 /* A client for administration: the consumer's own. */
 struct rd_kafka_s *consumer_client(struct consumer *consumer);
 
@@ -143,6 +146,9 @@ struct fetched {
 /* `wake_fd` is written a uint64_t of 1 when records come into the empty queue. */
 struct intake *intake_create(struct consumer *consumer, int wake_fd);
 void intake_free(struct intake *intake);
+
+/* What partitions are forwarded to. */
+struct rd_kafka_queue_s *intake_queue(struct intake *intake);
 
 /* Takes up to `max` that are there, without waiting; returns how many. */
 size_t intake_poll(struct intake *intake, struct fetched *out, size_t max);

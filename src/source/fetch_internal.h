@@ -8,7 +8,6 @@
 #include "source/fetcher.h"
 
 #define CHUNKS_MAX      2            /* responses of a link that wait to be polled */
-#define CHUNK_PADDING   64           /* that may be read behind a record: the JSON decoder's */
 #define RESPONSE_BYTES  (1u << 20)   /* of records, asked for at a time */
 #define PARTITION_BYTES (256u << 10) /* of them, of one partition */
 #define FRAME_BYTES_MAX                                                                            \

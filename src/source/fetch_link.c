@@ -71,10 +71,9 @@ static int chunk_size(struct chunk *chunk)
     if (size <= 0 || (uint32_t)size > FRAME_BYTES_MAX)
         return -EBADMSG;
     chunk->frame_len = (size_t)size;
-    if (chunk->frame_cap < chunk->frame_len + CHUNK_PADDING) {
+    if (chunk->frame_cap < chunk->frame_len) {
         free(chunk->frame);
-        chunk->frame_cap = (chunk->frame_len + CHUNK_PADDING + CHUNK_ROUND_UP - 1) &
-                           ~(size_t)(CHUNK_ROUND_UP - 1);
+        chunk->frame_cap = (chunk->frame_len + CHUNK_ROUND_UP - 1) & ~(size_t)(CHUNK_ROUND_UP - 1);
         chunk->frame = malloc(chunk->frame_cap);
         CHECK(chunk->frame);
     }
@@ -340,7 +339,6 @@ static void chunk_complete(struct fetch_link *link)
     struct chunk *chunk = link->chunk;
     int error;
 
-    memset(chunk->frame + chunk->frame_len, 0, CHUNK_PADDING);
     counter_add(&fetcher->stats.responses, 1);
     counter_add(&fetcher->stats.bytes, chunk->frame_len);
     link->chunk = chunk_get(fetcher, link);
