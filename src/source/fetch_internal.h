@@ -63,6 +63,7 @@ struct fetch_link {
     struct chunk *chunk;        /* that is being received; there is one while connected */
     struct kafka_request asked; /* the request under way */
     bool is_asked;
+    int16_t refusal; /* enum kafka_error: why the last answer was of no use */
     int64_t asked_ns;
     int64_t asked_wait_ns; /* how long the broker may take over it */
     int64_t retry_ns;
