@@ -101,15 +101,6 @@ static void capture_over(struct engine *engine)
     atomic_store(&engine->fleet.captures_over, engine->checkpoints.number);
 }
 
-/* Whether nobody's state is in the store alone; then that stays so, until all has been captured. */
-static bool store_is_spare(struct engine *engine)
-{
-    int use = STORE_SPARE;
-
-    return atomic_compare_exchange_strong(&engine->fleet.store_use, &use, STORE_EMPTIED) ||
-           use == STORE_EMPTIED;
-}
-
 /* What the shards had captured is lost, for that reason: the next one is of all keys, in an empty
  * store. */
 static void store_begin_anew(struct engine *engine, int error, const char *text)
@@ -118,7 +109,7 @@ static void store_begin_anew(struct engine *engine, int error, const char *text)
     char all[sizeof(((struct err *)NULL)->text)];
     struct err err;
 
-    if (!store_is_spare(engine)) {
+    if (!store_is_spare(&engine->fleet)) {
         snprintf(all, sizeof(all),
                  "the work store failed, and holds state for which there is no memory: the next "
                  "start goes on from the last checkpoint: %s",
@@ -369,67 +360,19 @@ static void flush_turn(struct engine *engine, int64_t now_ns)
 
 /* --- freezing --- */
 
-/* All that shards hold has been captured since the store was emptied: keys may be evicted again. */
-static void store_rely(struct engine *engine)
+static void positions_take(struct checkpoints *checkpoints, const struct manifest *manifest)
 {
-    int use = STORE_EMPTIED;
+    size_t bytes = (manifest->partition_count + 1) * sizeof(*checkpoints->positions);
 
-    atomic_compare_exchange_strong(&engine->fleet.store_use, &use, STORE_SPARE);
-}
+    checkpoints->positions = realloc(checkpoints->positions, bytes);
+    CHECK(checkpoints->positions);
+    checkpoints->position_count = manifest->partition_count;
+    for (uint32_t i = 0; i < manifest->partition_count; i++) {
+        const struct manifest_partition *partition = &manifest->partitions[i];
 
-static void manifest_fill_partitions(struct engine *engine, struct manifest *manifest)
-{
-    struct checkpoints *checkpoints = &engine->checkpoints;
-
-    checkpoints->position_count = 0;
-    for (uint32_t i = 0; i < engine->fleet.shard_count; i++) {
-        const struct mark *mark = checkpoints->marks[i];
-
-        checkpoints->positions = realloc(checkpoints->positions,
-                                         (checkpoints->position_count + mark->partition_count + 1) *
-                                             sizeof(*checkpoints->positions));
-        CHECK(checkpoints->positions);
-        manifest->keys += mark->keys;
-        for (uint32_t j = 0; j < mark->partition_count; j++) {
-            const struct manifest_partition *partition = &mark->partitions[j];
-
-            manifest_add_partition(manifest, partition);
-            checkpoints->positions[checkpoints->position_count++] = (struct position){
-                .source = partition->source,
-                .partition = partition->partition,
-                .offset = partition->position};
-        }
-    }
-}
-
-/* The keyspaces of a shuffled source have one entry, with the latest of their times. */
-static void manifest_fill_times(struct engine *engine, struct manifest *manifest)
-{
-    struct manifest_times shuffled[PLAN_SOURCES_MAX];
-    bool is_set[PLAN_SOURCES_MAX] = {false};
-
-    for (uint32_t i = 0; i < engine->fleet.shard_count; i++) {
-        const struct mark *mark = engine->checkpoints.marks[i];
-
-        for (uint32_t j = 0; j < mark->times_count; j++) {
-            const struct manifest_times *times = &mark->times[j];
-            struct manifest_times *all = &shuffled[times->source];
-
-            if (times->group != MANIFEST_SHUFFLED) {
-                manifest_add_times(manifest, times);
-            } else if (!is_set[times->source]) {
-                *all = *times;
-                is_set[times->source] = true;
-            } else {
-                all->watermark_ms = MAX(all->watermark_ms, times->watermark_ms);
-                all->clock_ms = MAX(all->clock_ms, times->clock_ms);
-                all->release_ms = MAX(all->release_ms, times->release_ms);
-            }
-        }
-    }
-    for (uint32_t i = 0; i < engine->plan->source_count; i++) {
-        if (is_set[i])
-            manifest_add_times(manifest, &shuffled[i]);
+        checkpoints->positions[i] = (struct position){.source = partition->source,
+                                                      .partition = partition->partition,
+                                                      .offset = partition->position};
     }
 }
 
@@ -452,8 +395,8 @@ static void manifest_fill(struct engine *engine, struct manifest *manifest)
     buf_free(&schema);
     if (engine->checkpoints.savepoint.is_begun)
         manifest_set_savepoint(manifest, engine->checkpoints.savepoint.name);
-    manifest_fill_partitions(engine, manifest);
-    manifest_fill_times(engine, manifest);
+    marks_save(engine->checkpoints.marks, engine->fleet.shard_count, manifest);
+    positions_take(&engine->checkpoints, manifest);
 }
 
 /* The rows of the file that wait for this checkpoint. */
@@ -495,7 +438,7 @@ static void freeze(struct engine *engine)
             store_begin_anew(engine, error, err.text);
     } else {
         if (!checkpoints->all_next)
-            store_rely(engine);
+            store_is_whole(&engine->fleet);
         memcpy(checkpoints->id, manifest.id, sizeof(checkpoints->id));
         checkpoints->entries = manifest.entries_written;
         checkpoints->frozen_ns = clock_monotonic_ns();
@@ -520,7 +463,7 @@ static void block_failed(struct engine *engine, uint32_t shard, struct share_blo
 {
     struct checkpoints *checkpoints = &engine->checkpoints;
 
-    if (store_is_spare(engine)) {
+    if (store_is_spare(&engine->fleet)) {
         share_block_free(block);
         shard_stored(engine->fleet.shards[shard]);
         return;

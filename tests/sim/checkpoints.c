@@ -146,28 +146,10 @@ static void capture_over(void)
     atomic_store(&sim.fleet.captures_over, work.number);
 }
 
-/* Whether nobody's state is in the store alone; then that stays so, until all has been captured. */
-static bool store_is_spare(void)
-{
-    int use = STORE_SPARE;
-
-    return atomic_compare_exchange_strong(&sim.fleet.store_use, &use, STORE_EMPTIED) ||
-           use == STORE_EMPTIED;
-}
-
 static void store_begin_anew(void)
 {
     work.all_next = true;
     store_clear(&work.store);
-}
-
-/* All has been captured since it was emptied. */
-static void store_rely(void)
-{
-    int use = STORE_EMPTIED;
-
-    if (!work.all_next)
-        atomic_compare_exchange_strong(&sim.fleet.store_use, &use, STORE_SPARE);
 }
 
 /* In place of the real store's: what evicted keys are read from. */
@@ -282,37 +264,6 @@ static void flush_turn(void)
 
 /* --- freezing --- */
 
-static void fill_partitions(struct manifest *manifest)
-{
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        manifest->keys += work.marks[i]->keys;
-        for (uint32_t j = 0; j < work.marks[i]->partition_count; j++)
-            manifest_add_partition(manifest, &work.marks[i]->partitions[j]);
-    }
-}
-
-static void fill_times(struct manifest *manifest)
-{
-    struct manifest_times all = {.group = MANIFEST_SHUFFLED,
-                                 .watermark_ms = INT64_MIN,
-                                 .clock_ms = INT64_MIN,
-                                 .release_ms = INT64_MIN};
-
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        for (uint32_t j = 0; j < work.marks[i]->times_count; j++) {
-            const struct manifest_times *times = &work.marks[i]->times[j];
-
-            all.watermark_ms = MAX(all.watermark_ms, times->watermark_ms);
-            all.clock_ms = MAX(all.clock_ms, times->clock_ms);
-            all.release_ms = MAX(all.release_ms, times->release_ms);
-            if (times->group != MANIFEST_SHUFFLED)
-                manifest_add_times(manifest, times);
-        }
-    }
-    if (!sim.scenario.spec.aligned)
-        manifest_add_times(manifest, &all);
-}
-
 static void manifest_fill(struct manifest *manifest)
 {
     const struct plan_source *source = &sim.scenario.plan->sources[0];
@@ -323,8 +274,7 @@ static void manifest_fill(struct manifest *manifest)
     manifest_add_source(manifest, source->name, source->topic, source->aligned,
                         (uint32_t)sim.scenario.partition_count, buf_slice(&schema));
     buf_free(&schema);
-    fill_partitions(manifest);
-    fill_times(manifest);
+    marks_save(work.marks, shard_count(), manifest);
 }
 
 static void freeze(void)
@@ -335,10 +285,11 @@ static void freeze(void)
     rows_seal(&rows);
     if (mishap(5)) {
         failed("the disk is full");
-        if (chance(30) && store_is_spare())
+        if (chance(30) && store_is_spare(&sim.fleet))
             store_begin_anew();
     } else {
-        store_rely();
+        if (!work.all_next)
+            store_is_whole(&sim.fleet);
         manifest_fill(&manifest);
         work.frozen = disk_freeze(&manifest, work.number, &work.store, &rows);
         work.stage = STAGE_FLUSHING;
@@ -400,7 +351,7 @@ static void capture_turn(void)
         work.busy_ns = sim.now_ns + (int64_t)dice(50) * NS_PER_MS;
     if (work.marks_count == shard_count()) {
         checkpoints_drop_gone();
-        if (mishap(2) && store_is_spare()) {
+        if (mishap(2) && store_is_spare(&sim.fleet)) {
             failed("a block could not be written");
             store_begin_anew();
             capture_over();
