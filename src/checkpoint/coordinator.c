@@ -17,7 +17,7 @@ void coordinator_number_used(struct coordinator *coordinator, uint64_t number)
     coordinator->number = MAX(coordinator->number, number);
 }
 
-static bool is_making(const struct coordinator *coordinator)
+bool coordinator_is_making(const struct coordinator *coordinator)
 {
     return coordinator->making == MAKING_SOON || coordinator->making == MAKING_IT;
 }
@@ -26,14 +26,15 @@ static int64_t deadline_after(const struct coordinator *coordinator, int64_t now
 {
     int64_t deadline_ns = now_ns + coordinator->rules.timeout_ns;
 
-    return is_making(coordinator) ? MIN(deadline_ns, coordinator->making_until_ns) : deadline_ns;
+    return coordinator_is_making(coordinator) ? MIN(deadline_ns, coordinator->making_until_ns)
+                                              : deadline_ns;
 }
 
 /* Nothing begins any more: the process ends. */
 static void over(struct coordinator *coordinator)
 {
     coordinator->is_over = true;
-    if (is_making(coordinator))
+    if (coordinator_is_making(coordinator))
         coordinator->making = MAKING_FAILED;
 }
 
@@ -265,7 +266,7 @@ void coordinator_savepoint(struct coordinator *coordinator)
 
 void coordinator_make(struct coordinator *coordinator, int64_t until_ns)
 {
-    CHECK(!is_making(coordinator));
+    CHECK(!coordinator_is_making(coordinator));
     coordinator->making = MAKING_SOON;
     coordinator->making_until_ns = until_ns;
     coordinator->deadline_ns = MIN(coordinator->deadline_ns, until_ns);

@@ -168,7 +168,10 @@ void coordinator_urge(struct coordinator *coordinator);
 /* Likewise, and is a savepoint. */
 void coordinator_savepoint(struct coordinator *coordinator);
 
-/* One of everything so far is to be in force by then: `making` tells. */
+/* One of everything so far is to be in force by then. */
 void coordinator_make(struct coordinator *coordinator, int64_t until_ns);
+
+/* False: nobody waits for one any more, and `making` tells what has come of it. */
+bool coordinator_is_making(const struct coordinator *coordinator);
 
 #endif
