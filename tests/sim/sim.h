@@ -7,7 +7,7 @@
  *   disk.c    checkpoints       behind checkpoint/checkpoint.h; the output file, committed offsets
  *   tap.c     side output       behind sink/side_output.h; and listens at keyspaces and mailboxes
  *   fleet.c   control thread: assigns, revokes, crashes, drains
- *   checkpoints.c   and its checkpoints
+ *   checkpoints.c   and its checkpoints, by the real coordinator's steps
  *   check*.c  what must have come of it, by the definitions
  *
  * They take the place of the real ones when the program is linked; src/ knows nothing of it. One
@@ -315,7 +315,7 @@ void checkpoints_turn(void);
 int64_t checkpoints_due_ns(void);
 void checkpoints_urge(void);
 
-/* One of everything so far: the one under way is finished first. */
+/* One of everything so far: the one under way is finished first. True when that is over. */
 void checkpoints_make(void);
 bool checkpoints_made(bool *ret_failed);
 
