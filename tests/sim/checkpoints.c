@@ -18,20 +18,11 @@ enum fate {
     FATE_FENCED,
 };
 
-/* A row that is in no output yet. */
-struct pending {
-    uint64_t epoch;
-    uint32_t row;
-};
-
 static struct {
     struct coordinator coordinator;
     bool is_open; /* there is a work store: partitions have been assigned */
     struct store store;
     struct mark *marks[SHARDS_MAX];
-    struct pending *pending;
-    size_t pending_count;
-    size_t pending_cap;
     struct checkpoint *frozen;
     bool is_aborting; /* until the shards have heard of it */
     bool has_arrived;
@@ -84,48 +75,7 @@ void checkpoints_end(void)
 {
     marks_free();
     store_clear(&work.store);
-    free(work.pending);
-}
-
-/* --- rows on their way to the file --- */
-
-void checkpoints_row(uint64_t epoch, uint32_t row)
-{
-    if (work.pending_count == work.pending_cap) {
-        work.pending_cap = MAX(work.pending_cap * 2, (size_t)64);
-        work.pending = realloc(work.pending, work.pending_cap * sizeof(*work.pending));
-        CHECK(work.pending);
-    }
-    work.pending[work.pending_count++] = (struct pending){epoch, row};
-}
-
-size_t checkpoints_pending(void)
-{
-    return work.pending_count;
-}
-
-static void rows_seal(struct row_list *ret)
-{
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        if (atomic_load(&sim.file.lanes[i].epoch) <= work.coordinator.epoch)
-            sim_fail("shard %u has captured and not marked its rows", i);
-    }
-    file_take_all();
-    for (size_t i = 0; i < work.pending_count; i++) {
-        if (work.pending[i].epoch <= work.coordinator.epoch)
-            rows_add(ret, &work.pending[i].row, 1);
-    }
-}
-
-static void rows_drop(void)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < work.pending_count; i++) {
-        if (work.pending[i].epoch > work.coordinator.epoch)
-            work.pending[kept++] = work.pending[i];
-    }
-    work.pending_count = kept;
+    pending_end();
 }
 
 /* --- the work store --- */
@@ -264,6 +214,17 @@ static void manifest_fill(struct manifest *manifest)
     marks_save(work.marks, shard_count(), manifest);
 }
 
+/* What has captured has marked its rows. */
+static void rows_seal(struct row_list *ret)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (atomic_load(&sim.file.lanes[i].epoch) <= work.coordinator.epoch)
+            sim_fail("shard %u has captured and not marked its rows", i);
+    }
+    file_take_all();
+    pending_seal(work.coordinator.epoch, ret);
+}
+
 static void freeze(void)
 {
     struct row_list rows = {0};
@@ -298,7 +259,7 @@ static void publish(void)
         return;
     }
     CHECK(disk_publish(work.frozen, SIZE_MAX));
-    rows_drop();
+    pending_drop(work.coordinator.epoch);
     if (!crash_here(2))
         work.frozen->is_published = true;
 }

@@ -337,7 +337,7 @@ static void file_take(uint32_t shard)
     buf_consume(lines, block->lines.len);
     count = lines_in(&block->lines);
     for (size_t i = 0; i < count; i++)
-        checkpoints_row(block->epoch, rows->all[i]);
+        pending_add(block->epoch, rows->all[i]);
     rows->count -= count;
     memmove(rows->all, rows->all + count, rows->count * sizeof(*rows->all));
     buf_reset(&block->lines);
@@ -605,7 +605,7 @@ static void life_end(void)
     side_end();
     sim.crashes += control.stage != STAGE_OVER;
     for (uint32_t i = 0; i < shard_count() && control.stage == STAGE_OVER; i++) {
-        if (sim.lines[i].len > 0 || checkpoints_pending() > 0)
+        if (sim.lines[i].len > 0 || pending_count() > 0)
             sim_fail("shard %u has drained and rows are not in the file", i);
     }
     if (is_last)
