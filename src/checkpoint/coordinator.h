@@ -1,10 +1,10 @@
 /* coordinator - when checkpoints are made, and what is to be done next for the one under way.
  *
- *            MARK               FREEZE               COMMIT             PUBLISH
- *   IDLE ───────────▶ CAPTURING ───────▶ FLUSHING ───────▶ COMMITTING ───────────▶ IDLE
- *                         │                  │                 │
- *                         │ ABORT, LOSE      │ LATE            │ LATE, REFUSED
- *                         └──────────────────┴─────────────────┴──▶ failed: IDLE
+ *           MARK             FREEZE             flushed              COMMIT, PUBLISH
+ *   IDLE ─────────▶ CAPTURING ─────▶ FLUSHING ─────────▶ COMMITTING ────────────────▶ IDLE
+ *                       │                │                   │
+ *                       │ ABORT, LOSE    │ LATE              │ LATE, REFUSED
+ *                       └────────────────┴───────────────────┴──▶ failed: IDLE
  *
  * Decisions alone: no I/O, no clock, no thread. Its owner asks for the next step, saying what time
  * it is and what it sees (struct coordinator_facts), carries the step out, and tells what has come
@@ -22,9 +22,10 @@
  *     the commit is accepted
  *   - one that fails, in whatever stage, is tried again with the next; its rows are the next one's,
  *     too. After more than `tolerable_failures` in a row nothing begins any more: the process ends
- *   - `timeout` bounds it, from its begin to the commit. A commit that was sent waits for its
- *     answer, though, and a transaction that was begun to be committed for its outcome, however
- *     late they come: until then nobody knows what is in force
+ *   - `timeout` bounds it, from its begin to the commit; anew if an output that is away stops the
+ *     shards, which is no failure; less if whoever waits for it has less time. A commit that was
+ *     sent waits for its answer, though, and a transaction that was begun to be committed for its
+ *     outcome, however late they come: until then nobody knows what is in force
  *   - entries that the shards have captured and that are not in the store are lost with it: then
  *     the next checkpoint is of all keys, in an empty store. */
 #ifndef FRESHET_CHECKPOINT_COORDINATOR_H
@@ -124,7 +125,7 @@ struct coordinator {
 
 void coordinator_init(struct coordinator *coordinator, const struct coordinator_rules *rules);
 
-/* Decides. What was decided is done with when it is told that it has been carried out. */
+/* The next step, by what the owner sees now. */
 MUST_USE enum coordinator_step coordinator_next(struct coordinator *coordinator,
                                                 const struct coordinator_facts *facts);
 
@@ -136,7 +137,7 @@ void coordinator_number_used(struct coordinator *coordinator, uint64_t number);
 
 /* --- what has come of a step --- */
 
-/* The rows so far belong to epoch `epoch`, which begins to come into force. */
+/* The shards will be told: what they emit up to their marks is of `epoch`. */
 void coordinator_marked(struct coordinator *coordinator);
 
 /* A shard has captured, under this number. False: nobody waits for that any more. */
