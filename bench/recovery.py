@@ -1,12 +1,12 @@
 """How long a start takes that goes on from a checkpoint, and what state takes in memory and on disk.
 
-    /usr/bin/python3 bench/recovery.py --users 1500000 --events 4000000
+    /usr/bin/python3 bench/recovery.py --users 1000000 --events 4000000
 
 Starts a broker, makes events of so many users, and runs the engine over them to the end. Then some
 more events are sent and it is started again: the time from the start of the process until its
-shards have all the state and records are fetched, and until the new events are computed and a
-checkpoint of them is in force. Bytes a key are those of the last checkpoint's folder, and of the
-shards' arenas.
+shards have all the state, until the first of these events is applied, all of them are, and /ready
+says so: a checkpoint of its own is in force. Bytes a key are those of the last checkpoint's folder,
+of keys and panes, and of all that the shards' arenas hold.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from datetime import datetime
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,9 +24,12 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/integration"), str(ROOT /
 import kafka
 import pipeline as common
 import yaml
+from engine import Engine, admin_address
+from metrics import parse, total
 
-LINE = re.compile(r"^(\S+Z) \S+ +(.*)$", re.M)
 MORE_EVENTS = 1000
+POLL_SECONDS = 0.005
+COLUMNS = ("disk B/key", "state B/key", "arena B/key", "loaded", "first", "all", "ready")
 
 
 def main():
@@ -34,8 +37,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
         folder = Path(name)
         with kafka.Broker(folder / "broker") as broker:
-            print(f"{'example':18}{'shards':>7}{'keys':>11}{'disk B/key':>12}{'memory B/key':>14}"
-                  f"{'verified':>10}{'loaded':>9}{'fetching':>10}{'in force':>10}   (s)")
+            print(f"{'example':18}{'shards':>7}{'keys':>11}"
+                  + "".join(f"{name:>13}" for name in COLUMNS) + "   (s)")
             for example in options.example:
                 for shards in options.shards:
                     bench(example, shards, broker, folder, options)
@@ -64,19 +67,19 @@ def bench(example, shards, broker, folder, options):
     place = folder / f"{example}-{shards}"
     place.mkdir()
     path = place / "pipeline.yaml"
-    path.write_text(common.pipeline(document, None, "none", shards, broker, place, options))
+    text = yaml.safe_load(common.pipeline(document, None, "none", shards, broker, place, options))
+    address = admin_address()
+    text["admin"] = {"listen": address}
+    text["checkpoint"] = {"every": "1s", "min_pause": "0s"}
+    path.write_text(yaml.safe_dump(text, sort_keys=False))
 
-    run(options, path)
-    keys, disk = last_checkpoint(place / "state/checkpoints")
+    fill(options, path)
+    keys, disk = last_checkpoint(options.build, path, place / "state/checkpoints")
     send(options, broker, example, MORE_EVENTS)
-    messages = run(options, path)
-    memory = int(re.search(r"(\d+) bytes of state", messages)[1])
-    began = time_of(messages, "freshet ")
-    loaded = float(re.search(r"state of \S+ in ([\d.]+) s", messages)[1])
-    fetching = time_of(messages, "assigned ") - began
-    in_force = time_of(messages, "done: ") - began
-    print(f"{example:18}{shards:>7}{keys:>11,}{disk / keys:>12.0f}{memory / keys:>14.0f}"
-          f"{fetching - loaded:>10.2f}{loaded:>9.2f}{fetching:>10.2f}{in_force:>10.2f}", flush=True)
+    times, state, arena = go_on(options, path, address)
+    figures = [disk / keys, state / keys, arena / keys]
+    print(f"{example:18}{shards:>7}{keys:>11,}" + "".join(f"{one:>13.0f}" for one in figures)
+          + "".join(f"{one:>13.2f}" for one in times), flush=True)
 
 
 made = set()
@@ -87,35 +90,48 @@ def send(options, broker, example, events):
                     str(options.users), str(options.hours)], check=True, capture_output=True)
 
 
-def run(options, path):
+def fill(options, path):
     ended = subprocess.run([options.build / "freshet", "run", path, "--bounded"],
                            capture_output=True, text=True, timeout=900)
     if ended.returncode != 0:
         sys.exit(f"freshet ended with {ended.returncode}:\n{ended.stderr}")
-    return ended.stderr
 
 
-def time_of(messages, beginning):
-    for at, text in LINE.findall(messages):
-        if text.startswith(beginning):
-            return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
-    sys.exit(f"no line begins with {beginning!r}:\n{messages}")
+def go_on(options, path, address):
+    """The times of a second start, in seconds from its beginning, and bytes of state and arenas."""
+    with Engine(options.build / "freshet", path) as engine:
+        first = None
+        while (samples := sample(engine, address)) is None or total(samples, EVENTS) < MORE_EVENTS:
+            if first is None and samples and total(samples, EVENTS) > 0:
+                first = time.monotonic() - engine.started
+            engine.expect_running()
+            time.sleep(POLL_SECONDS)
+        after_all = time.monotonic() - engine.started
+        engine.wait_ready(address)
+        ready = time.monotonic() - engine.started
+        time.sleep(1)  # the gauges are sampled
+        samples = parse(engine.get(address, "/metrics")[1])
+        engine.terminate()
+        loaded = re.search(r"state of \S+ in ([\d.]+) s", engine.said())
+        return ([float(loaded[1]), first or after_all, after_all, ready],
+                total(samples, "freshet_state_bytes"), total(samples, "freshet_arena_bytes"))
 
 
-def last_checkpoint(folder):
-    """Keys, and bytes of the entries that are live: what is in its folder."""
+EVENTS = "freshet_events_total"
+
+
+def sample(engine, address):
+    status, text = engine.get(address, "/metrics")
+    return parse(text) if status == 200 else None
+
+
+def last_checkpoint(build, path, folder):
+    """Its keys, as it says itself, and the bytes of its files."""
     newest = max(folder.iterdir())
     size = sum(file.stat().st_size for file in newest.rglob("*") if file.is_file())
-    return keys_of(newest), size
-
-
-def keys_of(folder):
-    """As the checkpoint itself says."""
-    program = ROOT / "build/release/freshet"
-    pipeline = next(folder.parents[2].glob("pipeline.yaml"))
-    said = subprocess.run([program, "checkpoint", "inspect", pipeline, folder.name, "--json"],
+    said = subprocess.run([build / "freshet", "checkpoint", "inspect", path, newest.name, "--json"],
                           check=True, capture_output=True, text=True)
-    return json.loads(said.stdout)["keys"]
+    return json.loads(said.stdout)["keys"], size
 
 
 if __name__ == "__main__":

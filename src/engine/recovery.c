@@ -3,23 +3,12 @@
 #include <errno.h>
 #include <stdarg.h>
 
-#include "base/failpoint.h"
 #include "checkpoint/catalog.h"
 #include "engine/internal.h"
-#include "engine/publish.h"
 
 #define WAYS_ON                                                                                    \
     "--from-checkpoint goes on from the newest checkpoint in state.dir, --fresh begins anew, "     \
-    "with "                                                                                        \
-    "empty state, where the source says"
-
-/* A checkpoint that is restored from. */
-struct named {
-    char id[SAVEPOINT_NAME_MAX + 1]; /* as committed; or as a person named it */
-    struct checkpoint *checkpoint;   /* that one, or, it being corrupt, an earlier one */
-    bool is_earlier;
-    struct restore restore;
-};
+    "with empty state, where the source says"
 
 static const struct plan_source *source_of(const struct recovery *recovery,
                                            const struct assignment *assignment)
@@ -258,6 +247,37 @@ static int check_forgotten(const struct recovery *recovery, const struct assignm
     return error;
 }
 
+/* A partition that the topic did not have at the checkpoint: nobody has missed anything of it. */
+static bool is_added(const struct assignment *assignment, const struct manifest_source *saved)
+{
+    return (uint32_t)assignment->partition >= saved->partition_count;
+}
+
+static int origin_added(const struct recovery *recovery, const struct assignment *assignment,
+                        const struct manifest_source *saved, const char *id, struct origin *origin,
+                        struct err *err)
+{
+    *origin = origin_empty(assignment->begin_offset);
+    return check_source(recovery, assignment, saved, id, err);
+}
+
+/* By a checkpoint that a person asks for. It need not know of all sources. */
+static int origin_chosen(struct recovery *recovery, const struct assignment *assignment,
+                         const struct named *named, struct origin *origin, struct err *err)
+{
+    const struct manifest *manifest = checkpoint_manifest(named->checkpoint);
+    const struct manifest_source *saved;
+
+    saved = manifest_source(manifest, source_of(recovery, assignment)->name, NULL);
+    if (!saved) {
+        *origin = origin_empty(assignment->start_offset);
+        return 0;
+    }
+    if (is_added(assignment, saved))
+        return origin_added(recovery, assignment, saved, manifest->id, origin, err);
+    return origin_from(recovery, assignment, named, origin, err);
+}
+
 /* A partition of which the group has no offset. */
 static int origin_new(struct recovery *recovery, const struct assignment *assignment,
                       struct origin *origin, struct err *err)
@@ -269,11 +289,9 @@ static int origin_new(struct recovery *recovery, const struct assignment *assign
             source_of(recovery, assignment)->name, NULL);
 
         if (!saved || strcmp(saved->topic, source_of(recovery, assignment)->topic) != 0 ||
-            (uint32_t)assignment->partition < saved->partition_count)
+            !is_added(assignment, saved))
             continue;
-        /* It was added since, and nobody has missed anything of it. */
-        *origin = origin_empty(assignment->begin_offset);
-        return check_source(recovery, assignment, saved, recovery->names[i].id, err);
+        return origin_added(recovery, assignment, saved, recovery->names[i].id, origin, err);
     }
     return check_forgotten(recovery, assignment, err);
 }
@@ -360,7 +378,7 @@ static int resolve_one(struct recovery *recovery, const struct assignment *assig
         return 0;
     }
     if (chosen)
-        return origin_from(recovery, assignment, chosen, origin, err);
+        return origin_chosen(recovery, assignment, chosen, origin, err);
     if (assignment->committed_offset >= 0)
         return origin_committed(recovery, assignment, origin, err);
     return 0;
@@ -387,183 +405,6 @@ int recovery_resolve(struct recovery *recovery, struct engine *engine,
     }
     if (!error)
         error = check_shuffled(recovery, list, count, err);
-    return error;
-}
-
-/* --- what belongs to all partitions --- */
-
-/* Whether the work store may begin as the checkpoint is. */
-static bool is_same(const struct recovery *recovery, const struct named *named)
-{
-    const struct plan *plan = recovery->engine->plan;
-
-    if (checkpoint_manifest(named->checkpoint)->source_count != plan->source_count)
-        return false;
-    for (uint32_t i = 0; i < plan->source_count; i++) {
-        if (!named->restore.maps[i] || !schema_map_is_same(named->restore.maps[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool is_restored(const struct recovery *recovery, const struct manifest_partition *from,
-                        size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (recovery->origins[i].from == from)
-            return true;
-    }
-    return false;
-}
-
-/* Partitions that are another process' now. */
-static int others_drop(struct recovery *recovery, const struct named *named, size_t count,
-                       struct err *err)
-{
-    const struct manifest *manifest = checkpoint_manifest(named->checkpoint);
-    int error = 0;
-
-    for (uint32_t i = 0; !error && i < manifest->partition_count; i++) {
-        const struct manifest_partition *from = &manifest->partitions[i];
-        const struct manifest_source *source = &manifest->sources[from->source];
-
-        if (source->aligned && !is_restored(recovery, from, count))
-            error = store_drop_group(recovery->engine->checkpoints.store,
-                                     store_source_hash(source->name), (uint32_t)from->partition,
-                                     err);
-    }
-    return error;
-}
-
-static int store_begin(struct recovery *recovery, size_t count, struct err *err)
-{
-    struct checkpoints *checkpoints = &recovery->engine->checkpoints;
-    bool same = recovery->name_count == 1 && is_same(recovery, &recovery->names[0]);
-    int error;
-
-    for (size_t i = 0; i < recovery->name_count; i++)
-        recovery->names[i].restore.is_changed = !same;
-    if (!same)
-        return store_open(checkpoints->dir, NULL, &checkpoints->store, err);
-    error = store_open(checkpoints->dir, recovery->names[0].checkpoint, &checkpoints->store, err);
-    if (!error)
-        error = others_drop(recovery, &recovery->names[0], count, err);
-    return error;
-}
-
-static bool is_own(const struct recovery *recovery, const struct named *named)
-{
-    return strcmp(checkpoint_manifest(named->checkpoint)->instance,
-                  consumer_instance_id(recovery->engine->consumer)) == 0;
-}
-
-/* The newest checkpoint that knows the output file, or NULL: partitions that were away name an
- * older one, and those that have come from another process one that knows another file. */
-static struct checkpoint *output_of(const struct recovery *recovery)
-{
-    const char *path = recovery->engine->plan->file_output;
-    struct checkpoint *newest = NULL;
-
-    for (size_t i = 0; recovery->engine->fleet.file && i < recovery->name_count; i++) {
-        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
-        const struct manifest *manifest = checkpoint_manifest(checkpoint);
-
-        if (!manifest->output.present || strcmp(manifest->output.path, path) != 0)
-            continue;
-        if (!newest || strcmp(manifest->id, checkpoint_manifest(newest)->id) > 0)
-            newest = checkpoint;
-    }
-    return newest;
-}
-
-/* Whether its rows are those of this process' file, or those of another's. */
-static bool has_own_output(const struct recovery *recovery, const struct named *named)
-{
-    const struct manifest_output *output = &checkpoint_manifest(named->checkpoint)->output;
-    const char *path = recovery->engine->plan->file_output;
-
-    return is_own(recovery, named) || !output->present || (path && strcmp(output->path, path) == 0);
-}
-
-/* Rows of a process that was gone between its commit and the end of its file: whoever goes on from
- * that checkpoint has them in its own file, with its next checkpoint. */
-static int rows_adopt(struct recovery *recovery, struct err *err)
-{
-    struct engine *engine = recovery->engine;
-    struct checkpoints *checkpoints = &engine->checkpoints;
-    int error = 0;
-
-    for (size_t i = 0; engine->fleet.file && !error && i < recovery->name_count; i++) {
-        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
-        const struct manifest *manifest = checkpoint_manifest(checkpoint);
-
-        if (has_own_output(recovery, &recovery->names[i]) || checkpoint_published(checkpoint) ||
-            !checkpoint_rows(checkpoint))
-            continue;
-        error = file_writer_adopt(&engine->file, checkpoints->coordinator.epoch + 1,
-                                  checkpoint_rows(checkpoint), manifest->output.rows_bytes, err);
-        if (!error)
-            publish_adopt(engine, manifest->id);
-    }
-    return error;
-}
-
-static int output_begin(struct recovery *recovery, struct err *err)
-{
-    struct checkpoint *checkpoint = output_of(recovery);
-    struct err warning;
-    int error;
-
-    if (!checkpoint)
-        return 0;
-    const struct manifest_output *output = &checkpoint_manifest(checkpoint)->output;
-
-    error = file_writer_recover(&recovery->engine->file, output->length_before,
-                                checkpoint_rows(checkpoint), output->rows_bytes,
-                                checkpoint_published(checkpoint), &warning, err);
-    if (!error && *warning.text)
-        log_warn("%s", warning.text);
-    return error;
-}
-
-/* What is gone on from was in force, whatever the process before this one still got to do. */
-static int names_publish(struct recovery *recovery, struct err *err)
-{
-    int error = 0;
-
-    for (size_t i = 0; !error && i < recovery->name_count; i++) {
-        struct checkpoint *checkpoint = recovery->names[i].checkpoint;
-
-        if (has_own_output(recovery, &recovery->names[i]) && !checkpoint_published(checkpoint))
-            error = checkpoint_mark_published(checkpoint, err);
-    }
-    return error;
-}
-
-int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
-{
-    struct checkpoints *checkpoints = &recovery->engine->checkpoints;
-
-    for (size_t i = 0; i < recovery->name_count; i++) {
-        recovery->names[i].restore.is_changed = true;
-        coordinator_number_used(
-            &checkpoints->coordinator,
-            (uint64_t)checkpoint_manifest(recovery->names[i].checkpoint)->created_ms + 1);
-    }
-    if (checkpoints->store)
-        return rows_adopt(recovery, err);
-
-    int error = store_begin(recovery, count, err);
-    FAILPOINT("store_recovered");
-    if (!error)
-        atomic_store(&recovery->engine->fleet.store, checkpoints->store);
-    if (!error)
-        error = output_begin(recovery, err);
-    if (!error)
-        error = names_publish(recovery, err);
-    if (!error)
-        error = rows_adopt(recovery, err);
-    FAILPOINT("output_recovered");
     return error;
 }
 

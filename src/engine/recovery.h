@@ -12,9 +12,16 @@
 #define FRESHET_ENGINE_RECOVERY_H
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/state_dir.h"
 #include "engine/engine.h"
 
-struct named;
+/* A checkpoint that is restored from. */
+struct named {
+    char id[SAVEPOINT_NAME_MAX + 1]; /* as committed; or as a person named it */
+    struct checkpoint *checkpoint;   /* that one, or, it being corrupt, an earlier one */
+    bool is_earlier;
+    struct restore restore;
+};
 
 /* One partition's. */
 struct origin {

@@ -187,10 +187,10 @@ void emit_row(const struct subject *subject, const struct row_facts *facts)
         .values = facts->values,
     };
 
-    if (!facts->online_only)
+    if (!facts->online_only) {
         counter_add(&subject->view->stats->rows, 1);
-    if (facts->empty)
-        counter_add(&subject->view->stats->empty_rows, 1);
+        counter_add(&subject->view->stats->empty_rows, facts->empty);
+    }
     if (row.online && row.window_end_ms > gauge_get(&subject->view->stats->newest_end_ms))
         gauge_set(&subject->view->stats->newest_end_ms, row.window_end_ms);
     if (!keyspace->output.row(keyspace->output.context, &row, &subject->key->sink_slot))

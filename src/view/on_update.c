@@ -201,6 +201,20 @@ static void tell_amendments(const struct subject *subject)
         all->items[i].is_due = true;
 }
 
+/* An event is older than the trailing window, and has no row. Of a shuffled source it may have had
+ * one, if partitions were read in another order: by a process that died, and whose row the online
+ * store still shows. So that it does not stay, what holds is shown, unless that has been. */
+static void show_again(const struct subject *subject, int64_t boundary, int64_t end_ms)
+{
+    const struct trailing trailing = {.boundary = boundary, .end_ms = end_ms, .online_only = true};
+
+    if (subject->keyspace->source->aligned || end_ms <= subject->state->last.end_ms)
+        return;
+    emit_trailing(subject, &trailing,
+                  values_of(subject, subject->view->evaluator, boundary - reach(subject->view),
+                            BOUNDARY_NEVER));
+}
+
 /* An event of the pane has entered. */
 void on_update_entered(const struct subject *subject, int64_t pane, int64_t time_ms)
 {
@@ -215,8 +229,10 @@ void on_update_entered(const struct subject *subject, int64_t pane, int64_t time
     int64_t end_ms = MAX(state->last.newest_ms,
                          slides_boundary_ms(&view->paneset->slides, state->fired));
 
-    if (pane < first)
-        return; /* older than the trailing window */
+    if (pane < first) {
+        show_again(subject, boundary, end_ms);
+        return;
+    }
     show(subject, boundary, end_ms, values_of(subject, view->evaluator, first, BOUNDARY_NEVER));
     amendments_drop_before(subject, boundary + 1);
     due_at_boundary(subject, pane + reach(view) + 1);

@@ -249,3 +249,37 @@ def savepoint(lab):
     require(not problems, "\n".join(problems))
 
 
+
+
+def _with_another_source(document):
+    """The same features once more, of a topic that is new to the pipeline."""
+    (source,) = document["sources"].values()
+    topic = source["topic"] + ".more"
+    late = {name: source[name] + ".more" for name in ("late_topic", "dead_letter_topic")}
+    document["sources"]["more"] = {**source, "topic": topic, **late}
+    for name, view in list(document["views"].items()):
+        features = {f"more_{feature}": what for feature, what in view["features"].items()}
+        document["views"][f"more_{name}"] = {**view, "source": "more", "features": features}
+
+
+@test("checkpoints/source_added")
+def source_added(lab):
+    """A pipeline that has a source more goes on from a checkpoint made without it: the old one where it
+    was, the new one from the beginning, with the next start or when it is asked for by name."""
+    story = Story(lab, parts=2)
+    job = story.job(redis=False, topic=False)
+    engine = lab.start(job)
+    story.send()
+    story.read_all(job, engine)
+    require(engine.terminate() == 0, f"no clean end:\n{engine.messages()}")
+    story.send_rest()
+    job = lab.changed(job, _with_another_source)
+    records = story.so_far()
+    (old,) = records
+    records[f"{old}.more"] = records[old]
+    lab.broker.create_topic(f"{old}.more", len(records[old]))
+    lab.broker.produce(f"{old}.more", records[old])
+    lab.run_bounded(job, arguments=("--from-checkpoint",))
+    lab.run_bounded(job)
+    problems = lab.row_problems(job, compute(job.text, records))
+    require(not problems, "\n".join(problems))

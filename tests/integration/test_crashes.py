@@ -25,7 +25,7 @@ ELSEWHERE = {
     "store_reset": "after an error of the disk",
     "store_emptied": "after an error of the disk",
     "freeze_name": "of savepoints: unit/checkpoint/crash",
-    "evicted": "with little memory: memory/killed kills in the midst of it",
+    "evicted": "with little memory: memory/killed_… kills in the midst of it",
     "cold_loaded": "likewise",
 }
 

@@ -49,7 +49,7 @@ void file_rows_done(void);
 const struct spec_rows *file_rows_of(int group, int view, int key);
 
 /* `had_finished`: a bounded run was finished, and then gone on with. */
-void check_file(int group, int view, int key, struct spec_rows *wanted, bool had_finished);
+void check_file(int group, int view, int key, const struct spec_rows *wanted, bool had_finished);
 
 /* check_side.c: dead letters and late records. */
 

@@ -178,7 +178,7 @@ static inline size_t rows_of_window(const struct oracle *oracle, int view, int k
 
     for (size_t i = 0; i < rows->count; i++)
         count += rows->rows[i].start_ms == start_ms && rows->rows[i].end_ms == end_ms &&
-                 !rows->rows[i].is_before;
+                 !rows->rows[i].is_before && !rows->rows[i].online_only;
     return count;
 }
 
@@ -481,7 +481,19 @@ static inline void amend_windows(struct oracle *oracle, int view, const struct o
         emit_window(oracle, view, key, behind_ms);
 }
 
-/* on_update: the row of an event, unless it is older than the trailing window. */
+/* Whether a row has shown the view at the time, or later. */
+static inline bool was_shown_at(const struct spec_rows *rows, int64_t t_ms)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        if (!rows->rows[i].online_only && rows->rows[i].end_ms >= t_ms)
+            return true;
+    }
+    return false;
+}
+
+/* on_update: the row of an event. One that is older than the trailing window has none; of a
+ * shuffled source it may have had one in a run that died, so the online store is told what holds.
+ */
 static inline void update(struct oracle *oracle, int view, const struct oracle_event *event)
 {
     const struct view_spec *spec = &oracle->spec->views[view];
@@ -493,10 +505,14 @@ static inline void update(struct oracle *oracle, int view, const struct oracle_e
         t_ms = MAX(t_ms, boundary_before(spec, oracle->clock_ms));
     int64_t start_ms = trailing_start(spec, t_ms);
 
-    if (event->sample->time_ms < start_ms)
+    bool is_older = event->sample->time_ms < start_ms;
+    struct spec_rows *rows = &oracle->rows[view][event->sample->key];
+
+    if (is_older && (oracle->spec->aligned || was_shown_at(rows, t_ms)))
         return;
     size_t count = events_since(oracle, view, event->sample->key, start_ms, events);
     oracle_emit(oracle, view, event->sample->key, start_ms, t_ms, events, count);
+    rows->rows[rows->count - 1].online_only = is_older;
 }
 
 /* The session is open, and at most the gap from the time. Under shuffle it is the watermark of all
