@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Plants small faults in window, aggregate, state and view code, and in the parts of uring and sink on
-which restarts depend, one at a time, and reports which unit test catches each. A fault that no test catches is a test that is missing.
+"""Plants small faults in window, aggregate, state and view code, and in the parts of uring, sink and
+checkpoint on which restarts depend, one at a time, and reports which unit test catches each. A fault that
+no test catches is a test that is missing.
 
 tests/mutation/faults.txt lists them. All work is done in a copy, under build/mutation: planting,
 building there what has changed, running the tests of the fault's layer, then of the layers above
@@ -33,6 +34,7 @@ TESTED_BY = {
     "view": ["view"],
     "uring": ["uring", "sink"],
     "sink": ["sink"],
+    "checkpoint": ["checkpoint"],
 }
 
 TEST_SECONDS_MAX = 60

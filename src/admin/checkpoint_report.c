@@ -109,7 +109,7 @@ void checkpoint_status(const struct engine *engine, struct buf *out)
                    (double)age_ns(stats) * NS, (double)gauge_get(&stats->last_ns) * NS,
                    gauge_get(&stats->last_bytes), checkpoints->last_entries);
     buf_append_char(out, ',');
-    json_string(out, "stage", stage_names[checkpoints->stage]);
+    json_string(out, "stage", stage_names[checkpoints->coordinator.stage]);
     buf_printf(out, ",\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"failures_in_row\":%" PRId64 ",",
                counter_get(&stats->done), counter_get(&stats->failed),
                gauge_get(&stats->failures_in_row));

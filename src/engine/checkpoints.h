@@ -1,4 +1,4 @@
-/* checkpoints - when they are made, and the steps of each.
+/* checkpoints - the coordinator's steps, carried out.
  *
  *   idle ─▶ capturing ─▶ flushing ─▶ committing ─▶ idle
  *              │            │            │
@@ -8,8 +8,10 @@
  *              └ blocks of entries go from the shards to the work store; when the last one is
  * there, the store is frozen into checkpoints/<id>
  *
- * A failure at any step leaves the checkpoint before it in force, and is tried again with the next
- * one; after `tolerable_failures` in a row the process ends.
+ * When one begins, what comes next, and what a failure means is decided by
+ * checkpoint/coordinator.h, which is shown what the control thread sees; here is what is done to
+ * the shards (commands, engine/blocks.h), the store, the outputs, the group and the file
+ * (engine/publish.h).
  *
  * Shards that are short of memory write state between two captures, too; it is stored as it comes.
  * Once state is in the store alone, the store can't be emptied any more: what would need that ends
@@ -19,20 +21,15 @@
 #define FRESHET_ENGINE_CHECKPOINTS_H
 
 #include "base/hdr.h"
+#include "checkpoint/coordinator.h"
 #include "checkpoint/state_dir.h"
 #include "checkpoint/store.h"
+#include "engine/blocks.h"
 #include "engine/savepoint.h"
 #include "metrics/counter.h"
 #include "shard/shard.h"
 
 struct engine;
-
-enum checkpoint_stage {
-    CHECKPOINT_IDLE,
-    CHECKPOINT_CAPTURING,
-    CHECKPOINT_FLUSHING,
-    CHECKPOINT_COMMITTING,
-};
 
 /* Written by the control thread, read by any. */
 struct checkpoint_stats {
@@ -55,37 +52,20 @@ struct checkpoint_stats {
 struct checkpoints {
     struct state_dir *dir;
     struct store *store; /* NULL before the first assignment */
-    enum checkpoint_stage stage;
-    uint64_t number;     /* of the one under way, or the last one: a wall-clock time, in ms */
-    uint64_t epoch;      /* likewise: counted by the outputs, from the start of the process */
+    struct coordinator coordinator;
     struct mark **marks; /* by shard: that have captured */
-    uint32_t marks_count;
-    uint64_t entries;
-    uint64_t bytes;
-    int store_error; /* of a block that could not be written, and */
-    struct err store_err;
-    struct share_block *stuck; /* that one, if it is tried again; nothing behind it is written */
-    uint32_t stuck_shard;
-    int64_t stuck_due_ns;
-    int last_error; /* of the last one that failed, and */
+    struct blocks blocks;
+    uint64_t entries; /* of the frozen one */
+    int last_error;   /* of the last one that failed, and */
     struct err last_err;
-    bool is_all;                /* the one under way is of all keys */
-    bool all_next;              /* the next one is of all keys: the store was begun anew */
     char id[64];                /* of the frozen one */
     char last_id[64];           /* of the one in force, or "" */
     uint64_t last_entries;      /* that it wrote */
     struct position *positions; /* what is committed */
     size_t position_count;
-    bool is_marked; /* the rows so far belong to an epoch that is not in force */
-    bool is_sent;   /* the commit under way */
-    int64_t begun_ns;
+    const char *answer; /* what the group's coordinator said to the last commit */
     int64_t captured_ns;
     int64_t frozen_ns;
-    int64_t commit_due_ns; /* when a refused commit is tried again */
-    int64_t deadline_ns;
-    int64_t due_ns; /* when the next one begins */
-    bool is_urgent; /* it begins when the one under way is over */
-    uint32_t failures;
     struct savepoint savepoint;
     struct buf adopted;     /* ids of others' checkpoints whose rows are among the next one's */
     uint64_t adopted_epoch; /* that next one's */
@@ -94,9 +74,6 @@ struct checkpoints {
 
 MUST_USE int checkpoints_open(struct engine *engine, struct err *err);
 void checkpoints_close(struct engine *engine);
-
-/* What the shards have handed over goes to the store. False: some of it waits. */
-bool checkpoints_store(struct engine *engine);
 
 /* A shard has captured. Takes the mark. */
 void checkpoints_take(struct engine *engine, uint32_t shard, struct mark *mark);
@@ -110,9 +87,6 @@ int64_t checkpoints_due_ns(const struct engine *engine);
 /* Ends the one under way, then makes one of everything so far, and returns when it is in force.
  * Returns 0 or a negative errno. */
 MUST_USE int checkpoints_make(struct engine *engine, int64_t timeout_ns);
-
-/* The rows of that checkpoint of another process are among the next one's. */
-void checkpoints_adopted(struct engine *engine, const char *id);
 
 /* The next one begins at once. */
 void checkpoints_urge(struct engine *engine);

@@ -236,7 +236,7 @@ void group_revoked(void *context, const struct assignment *list, size_t count, b
     for (size_t i = 0; i < count; i++)
         let_go(engine, &list[i]);
     shards_settle(engine);
-    if (!checkpoints_store(engine) && !engine->failure)
+    if (!blocks_store(engine) && !engine->failure)
         engine_fail(engine, -ENOSPC, "there is no room on the disk for the state that goes");
     for (size_t i = 0; i < count; i++)
         forget(engine, &list[i]);

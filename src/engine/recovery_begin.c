@@ -3,6 +3,7 @@
 
 #include "base/failpoint.h"
 #include "engine/internal.h"
+#include "engine/publish.h"
 #include "engine/recovery.h"
 
 /* Whether the work store may begin as the checkpoint is. */
@@ -113,10 +114,10 @@ static int rows_adopt(struct recovery *recovery, struct err *err)
         if (has_own_output(recovery, &recovery->names[i]) || checkpoint_published(checkpoint) ||
             !checkpoint_rows(checkpoint))
             continue;
-        error = file_writer_adopt(&engine->file, checkpoints->epoch + 1,
+        error = file_writer_adopt(&engine->file, checkpoints->coordinator.epoch + 1,
                                   checkpoint_rows(checkpoint), manifest->output.rows_bytes, err);
         if (!error)
-            checkpoints_adopted(engine, manifest->id);
+            publish_adopt(engine, manifest->id);
     }
     return error;
 }
@@ -159,8 +160,8 @@ int recovery_begin(struct recovery *recovery, size_t count, struct err *err)
 
     for (size_t i = 0; i < recovery->name_count; i++) {
         recovery->names[i].restore.is_changed = true;
-        checkpoints->number = MAX(
-            checkpoints->number,
+        coordinator_number_used(
+            &checkpoints->coordinator,
             (uint64_t)checkpoint_manifest(recovery->names[i].checkpoint)->created_ms + 1);
     }
     if (checkpoints->store)

@@ -42,35 +42,20 @@ int savepoint_request(struct engine *engine, const char *name, struct err *err)
         return err_set(err, -EEXIST, "there is a savepoint %s already", name);
     *savepoint = (struct savepoint){.state = SAVEPOINT_WAITING};
     snprintf(savepoint->name, sizeof(savepoint->name), "%s", name);
-    checkpoints_urge(engine);
+    coordinator_savepoint(&engine->checkpoints.coordinator);
     return 0;
-}
-
-void savepoint_begin(struct savepoint *savepoint)
-{
-    savepoint->is_begun = savepoint->state == SAVEPOINT_WAITING;
-}
-
-static void end(struct savepoint *savepoint, enum savepoint_state state)
-{
-    savepoint->is_begun = false;
-    savepoint->state = state;
 }
 
 void savepoint_failed(struct savepoint *savepoint, const char *why, bool is_frozen)
 {
-    if (!savepoint->is_begun)
-        return;
-    end(savepoint, SAVEPOINT_FAILED);
+    savepoint->state = SAVEPOINT_FAILED;
     err_set(&savepoint->err, -EIO, "%s%s", why,
             is_frozen ? "; the savepoint is on the disk, but not in force" : "");
 }
 
 void savepoint_done(struct savepoint *savepoint, const char *id)
 {
-    if (!savepoint->is_begun)
-        return;
-    end(savepoint, SAVEPOINT_DONE);
+    savepoint->state = SAVEPOINT_DONE;
     snprintf(savepoint->id, sizeof(savepoint->id), "%s", id);
     log_info("savepoint %s is in force: checkpoint %s", savepoint->name, id);
 }

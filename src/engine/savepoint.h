@@ -21,7 +21,6 @@ enum savepoint_state {
 
 struct savepoint {
     enum savepoint_state state;
-    bool is_begun; /* the checkpoint under way is it */
     char name[SAVEPOINT_NAME_MAX + 1];
     char id[CHECKPOINT_ID_SIZE]; /* DONE */
     struct err err;              /* FAILED: why */
@@ -35,9 +34,8 @@ MUST_USE int savepoint_request(struct engine *engine, const char *name, struct e
 /* Where the one of that name is, from the root, or would be; to be freed. */
 char *savepoint_path(const struct engine *engine, const char *name);
 
-/* A checkpoint begins; has failed; is in force. Of one that failed after it was frozen the folder
- * stays: its offsets may have been committed, though nobody said so. */
-void savepoint_begin(struct savepoint *savepoint);
+/* The checkpoint that was it has failed; is in force. Of one that failed after it was frozen the
+ * folder stays: its offsets may have been committed, though nobody said so. */
 void savepoint_failed(struct savepoint *savepoint, const char *why, bool is_frozen);
 void savepoint_done(struct savepoint *savepoint, const char *id);
 

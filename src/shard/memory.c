@@ -51,6 +51,21 @@ static bool store_need(struct shard *shard)
            use == STORE_NEEDED;
 }
 
+bool store_is_spare(struct fleet *fleet)
+{
+    int use = STORE_SPARE;
+
+    return atomic_compare_exchange_strong(&fleet->store_use, &use, STORE_EMPTIED) ||
+           use == STORE_EMPTIED;
+}
+
+void store_is_whole(struct fleet *fleet)
+{
+    int use = STORE_EMPTIED;
+
+    atomic_compare_exchange_strong(&fleet->store_use, &use, STORE_SPARE);
+}
+
 /* ---- reading */
 
 struct fetching {

@@ -66,6 +66,13 @@ struct fleet {
     void *context;
 };
 
+/* Control thread: the store may be emptied, and so it stays until store_is_whole: nobody evicts
+ * keys. False: some keys' state is in it alone. */
+MUST_USE bool store_is_spare(struct fleet *fleet);
+
+/* Control thread: all that the shards hold has been captured since it was emptied. */
+void store_is_whole(struct fleet *fleet);
+
 /* A checkpoint that state is loaded from. What it points to lives until the shard has settled. */
 struct restore {
     struct checkpoint *checkpoint; /* read by all at once */
@@ -126,6 +133,10 @@ struct mark {
 };
 
 void mark_free(struct mark *mark);
+
+/* Positions, times and keys of all shards into the manifest. The keyspaces of a shuffled source
+ * have one entry there, with the latest of their times. */
+void marks_save(struct mark *const *marks, uint32_t count, struct manifest *manifest);
 
 /* Entries of one source, for the checkpoint under way. */
 struct share_block {

@@ -23,15 +23,6 @@
 #define BLOCK_BYTES      ((size_t)256 * 1024)
 #define COPIES_BYTES_MAX ((size_t)64 << 20) /* written on first change and not taken yet */
 
-void mark_free(struct mark *mark)
-{
-    if (!mark)
-        return;
-    free(mark->partitions);
-    free(mark->times);
-    free(mark);
-}
-
 void share_init(struct shard *shard)
 {
     struct buf **images = calloc(shard->plan->source_count, sizeof(*images));

@@ -88,8 +88,8 @@ MUST_USE int feature_topic_commit(struct feature_topic *topic,
                                   const struct rd_kafka_consumer_group_metadata_s *group,
                                   int timeout_ms, struct err *err);
 
-/* When all lanes have been marked and the checkpoint has failed before feature_topic_commit: the
- * next epoch's rows go into the same transaction. */
+/* When the checkpoint has failed before feature_topic_commit: the next epoch's rows go into the
+ * same transaction. A lane that had not been marked yet is so later, once more than the others. */
 void feature_topic_join(struct feature_topic *topic);
 
 /* Without transactions, when all lanes have been marked: waits until all rows before the marks, and

@@ -210,6 +210,40 @@ def plain_killed(lab):
     _check_commits(lab, job, topic, records)
 
 
+@test("feature_topic/checkpoints_given_up")
+def checkpoints_given_up(lab):
+    """Checkpoints that are out of time before all shards have been marked: their rows go with the
+    next one's, and the run goes on."""
+    text = lab.pipeline(_PIPELINE)
+    topic, records, parts = _traffic(lab, text)
+    job, rows_topic = _job(lab, text, True, shards=3)
+
+    def hurry(document):
+        document["checkpoint"] = {
+            "every": "20ms",
+            "min_pause": "0s",
+            "timeout": "1ms",
+            "tolerable_failures": 1000,
+        }
+
+    hurried = lab.changed(job, hurry)
+    with lab.start(hurried) as engine:
+        for part in parts:
+            lab.broker.produce(topic, part)
+            already = engine.said().count("checkpoint failed")
+            wait_until(
+                lambda: engine.said().count("checkpoint failed") >= already + 5
+                or engine.expect_running(),
+                60,
+                "checkpoints are given up",
+            )
+        engine.kill()
+    lab.changed(job, lambda document: None)
+    lab.run_bounded(job)
+    lab.judge(job, records, compute(text, records))
+    _check_equal(job, lab.broker.read_committed(rows_topic))
+
+
 @test("feature_topic/refused")
 def refused(lab):
     """A row that the topic does not take ends a transactional run, and is named; a plain one counts

@@ -1,64 +1,53 @@
-/* The control thread's checkpoints, step by step as engine/checkpoints.c makes them and
- * engine/recovery.c begins from them; only that here each step may be the last one.
- *
- *   idle ─▶ capturing ─▶ flushing ─▶ committing ─▶ idle
- *              │ timeout, full disk     │ refused; accepted, and who knows if the answer comes
- *              └▶ aborting ─▶ idle      └▶ idle */
+/* The control thread's checkpoints: the steps of the real coordinator (checkpoint/coordinator.h),
+ * carried out on simulated stores, outputs and brokers. Each may fail, take its time, or be the
+ * last one. Starts are as engine/recovery.c begins them. */
 
 #include "sim.h"
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "checkpoint/coordinator.h"
 
-enum stage {
-    STAGE_IDLE,
-    STAGE_CAPTURING,
-    STAGE_ABORTING, /* until the shards have heard of it */
-    STAGE_FLUSHING,
-    STAGE_COMMITTING,
-};
+#define LONG_NS (3600 * NS_PER_S) /* longer than any life */
 
 /* What becomes of a commit. */
 enum fate {
     FATE_ACCEPTED,
     FATE_REFUSED,
     FATE_UNCLEAR, /* accepted, and answered as if not */
-};
-
-/* A row that is in no output yet. */
-struct pending {
-    uint64_t epoch;
-    uint32_t row;
+    FATE_FENCED,
 };
 
 static struct {
-    enum stage stage;
+    struct coordinator coordinator;
     bool is_open; /* there is a work store: partitions have been assigned */
     struct store store;
-    uint64_t number;
-    uint64_t epoch;
     struct mark *marks[SHARDS_MAX];
-    uint32_t marks_count;
-    bool is_all;
-    bool all_next;
-    struct pending *pending;
-    size_t pending_count;
-    size_t pending_cap;
     struct checkpoint *frozen;
-    bool is_sent;
+    bool is_aborting; /* until the shards have heard of it */
     bool has_arrived;
     enum fate fate;
     int64_t arrives_ns;
     int64_t answered_ns;
-    int64_t commit_due_ns;
-    int64_t begun_ns;
-    int64_t busy_ns; /* the control thread, or its disk */
-    int64_t deadline_ns;
-    int64_t due_ns;
-    uint64_t failures;
-    enum { MAKING_NOTHING, MAKING_WAITS, MAKING_ONE } making;
-    uint64_t failures_before;
+    int64_t may_commit_ns; /* the group is being rebalanced until then */
+    int64_t busy_ns;       /* the control thread, or its disk */
 } work;
+
+static bool is_last_life(void)
+{
+    return sim.life == sim.scenario.lives - 1;
+}
+
+/* How much time the next one has. */
+static void rules_change(void)
+{
+    struct coordinator_rules *rules = &work.coordinator.rules;
+
+    rules->min_pause_ns = (int64_t)dice(20) * NS_PER_MS;
+    rules->timeout_ns = mishap(35)   ? (int64_t)(200 + dice(5000)) * NS_PER_US
+                        : mishap(30) ? (int64_t)dice(3000) * NS_PER_MS
+                                     : LONG_NS;
+}
 
 static void marks_free(void)
 {
@@ -66,108 +55,42 @@ static void marks_free(void)
         mark_free(work.marks[i]);
         work.marks[i] = NULL;
     }
-    work.marks_count = 0;
 }
 
 void checkpoints_begin(void)
 {
     memset(&work, 0, sizeof(work));
-    work.due_ns = NEVER;
+    coordinator_init(
+        &work.coordinator,
+        &(struct coordinator_rules){
+            .every_ns = sim.scenario.checkpoint_every_ms * NS_PER_MS,
+            .tolerable_failures = is_last_life() || chance(70) ? UINT32_MAX : (uint32_t)dice(5),
+            .shard_count = shard_count(),
+            .is_transactional = sim.scenario.transactional,
+        });
+    rules_change();
 }
 
 void checkpoints_end(void)
 {
     marks_free();
     store_clear(&work.store);
-    free(work.pending);
+    pending_end();
 }
 
-/* --- rows on their way to the file --- */
+/* --- the work store --- */
 
-void checkpoints_row(uint64_t epoch, uint32_t row)
+static void blocks_take(void)
 {
-    if (work.pending_count == work.pending_cap) {
-        work.pending_cap = MAX(work.pending_cap * 2, (size_t)64);
-        work.pending = realloc(work.pending, work.pending_cap * sizeof(*work.pending));
-        CHECK(work.pending);
-    }
-    work.pending[work.pending_count++] = (struct pending){epoch, row};
-}
+    struct share_block *block;
 
-size_t checkpoints_pending(void)
-{
-    return work.pending_count;
-}
-
-static void rows_seal(struct row_list *ret)
-{
     for (uint32_t i = 0; i < shard_count(); i++) {
-        if (atomic_load(&sim.file.lanes[i].epoch) <= work.epoch)
-            sim_fail("shard %u has captured and not marked its rows", i);
+        while ((block = shard_captured(sim.fleet.shards[i]))) {
+            store_take(&work.store, &block->entries);
+            share_block_free(block);
+            shard_stored(sim.fleet.shards[i]);
+        }
     }
-    file_take_all();
-    for (size_t i = 0; i < work.pending_count; i++) {
-        if (work.pending[i].epoch <= work.epoch)
-            rows_add(ret, &work.pending[i].row, 1);
-    }
-}
-
-static void rows_drop(void)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < work.pending_count; i++) {
-        if (work.pending[i].epoch > work.epoch)
-            work.pending[kept++] = work.pending[i];
-    }
-    work.pending_count = kept;
-}
-
-/* --- the end of one --- */
-
-static void next_plan(void)
-{
-    int64_t every_ns = sim.scenario.checkpoint_every_ms * NS_PER_MS;
-
-    work.due_ns = MAX(work.begun_ns + every_ns, sim.now_ns + (int64_t)dice(20) * NS_PER_MS);
-    work.stage = STAGE_IDLE;
-}
-
-static void failed(const char *why)
-{
-    sim_trace("checkpoint %" PRIu64 " fails: %s", work.number, why);
-    work.failures++;
-    marks_free();
-    next_plan();
-}
-
-static void capture_over(void)
-{
-    atomic_store(&sim.fleet.captures_over, work.number);
-}
-
-/* Whether nobody's state is in the store alone; then that stays so, until all has been captured. */
-static bool store_is_spare(void)
-{
-    int use = STORE_SPARE;
-
-    return atomic_compare_exchange_strong(&sim.fleet.store_use, &use, STORE_EMPTIED) ||
-           use == STORE_EMPTIED;
-}
-
-static void store_begin_anew(void)
-{
-    work.all_next = true;
-    store_clear(&work.store);
-}
-
-/* All has been captured since it was emptied. */
-static void store_rely(void)
-{
-    int use = STORE_EMPTIED;
-
-    if (!work.all_next)
-        atomic_compare_exchange_strong(&sim.fleet.store_use, &use, STORE_SPARE);
 }
 
 /* In place of the real store's: what evicted keys are read from. */
@@ -191,127 +114,92 @@ int store_get_many(struct store *store, uint64_t source_hash, const struct slice
     return 0;
 }
 
-static void publish(void)
+static void images_drop(void)
 {
-    if (crash_here(4)) {
-        disk_publish(work.frozen, (size_t)dice(work.frozen->rows.count + 1));
+    for (size_t i = work.store.count; i-- > 0;) {
+        const struct kept *kept = &work.store.all[i];
+
+        if (kept->key[4] == REDIS_SAVE_KIND)
+            store_delete(&work.store, (struct slice){kept->key, kept->key_len});
+    }
+}
+
+/* --- a failure --- */
+
+static void capture_over(void)
+{
+    atomic_store(&sim.fleet.captures_over, work.coordinator.number);
+}
+
+static void failed(const char *why, bool is_store_lost)
+{
+    struct coordinator_failure failure = coordinator_failed(&work.coordinator, is_store_lost,
+                                                            sim.now_ns);
+
+    sim_trace("checkpoint %" PRIu64 " fails: %s", work.coordinator.number, why);
+    marks_free();
+    if (failure.empties_store) {
+        CHECK(store_is_spare(&sim.fleet));
+        store_clear(&work.store);
+    }
+    capture_over();
+    rules_change();
+    if (failure.ends_process)
+        crash_here(100);
+}
+
+/* An error that the store does not survive, where the process does. */
+static bool store_fails(unsigned percent)
+{
+    return mishap(percent) && store_is_spare(&sim.fleet);
+}
+
+/* --- capturing --- */
+
+static void begin(void)
+{
+    struct coordinator *coordinator = &work.coordinator;
+
+    if (store_fails(1)) {
+        failed("the images could not be dropped", true);
         return;
     }
-    CHECK(disk_publish(work.frozen, SIZE_MAX));
-    rows_drop();
-    if (!crash_here(2))
-        work.frozen->is_published = true;
-}
-
-static void accepted(void)
-{
-    sim_trace("checkpoint %" PRIu64 " is in force", work.number);
-    sim.checkpoints++;
-    atomic_store(&sim.fleet.commits_accepted, atomic_load(&sim.fleet.commits_begun));
-    if (crash_here(2))
-        return;
-    publish();
-    work.failures = 0;
-    marks_free();
-    next_plan();
-}
-
-/* --- committing --- */
-
-static void commit_arrive(void)
-{
-    const struct manifest *manifest = &work.frozen->manifest;
-
-    work.has_arrived = true;
-    if (work.fate == FATE_REFUSED)
-        return;
-    for (uint32_t i = 0; i < manifest->partition_count; i++)
-        disk.committed[manifest->partitions[i].partition] = (struct committed){
-            .offset = manifest->partitions[i].position, .checkpoint = work.frozen};
-}
-
-static int64_t network_ns(void)
-{
-    return mishap(10) ? (int64_t)dice(1500) * NS_PER_MS : (int64_t)dice(3000) * NS_PER_US;
-}
-
-static void commit_send(void)
-{
-    atomic_fetch_add(&sim.fleet.commits_begun, 1);
-    work.is_sent = true;
-    work.has_arrived = false;
-    work.fate = mishap(8) ? FATE_REFUSED : mishap(5) ? FATE_UNCLEAR : FATE_ACCEPTED;
-    work.arrives_ns = sim.now_ns + network_ns();
-    work.answered_ns = work.arrives_ns + network_ns();
-    sim_trace("checkpoint %" PRIu64 " is committed: %s", work.number,
-              work.fate == FATE_ACCEPTED  ? "well"
-              : work.fate == FATE_REFUSED ? "refused"
-                                          : "well, seems refused");
+    images_drop();
+    coordinator_marked(coordinator);
+    sim_trace("checkpoint %" PRIu64 " begins%s", coordinator->number,
+              coordinator->is_all ? ", of all" : "");
+    for (uint32_t i = 0; i < shard_count(); i++)
+        command(i, &(struct command){.kind = COMMAND_MARK,
+                                     .number = coordinator->number,
+                                     .all = coordinator->is_all});
     crash_here(1);
 }
 
-static void commit_turn(void)
+void checkpoints_take(uint32_t shard, struct mark *mark)
 {
-    if (!work.is_sent && sim.now_ns >= work.commit_due_ns)
-        commit_send();
-    if (work.is_sent && !work.has_arrived && sim.now_ns >= work.arrives_ns)
-        commit_arrive();
-    if (!work.is_sent || sim.now_ns < work.answered_ns || crash_here(1))
-        return;
-    work.is_sent = false;
-    if (work.fate == FATE_ACCEPTED) {
-        accepted();
-        return;
-    }
-    work.commit_due_ns = sim.now_ns + (int64_t)dice(100) * NS_PER_MS;
-    if (mishap(30))
-        failed("the offsets are not accepted");
+    if (coordinator_captured(&work.coordinator, mark->number))
+        work.marks[shard] = mark;
+    else
+        mark_free(mark);
 }
 
-static void flush_turn(void)
+static void abort_begin(void)
 {
-    if (side_acknowledged()) {
-        work.stage = STAGE_COMMITTING;
-        work.commit_due_ns = sim.now_ns;
-        work.is_sent = false;
-        crash_here(1);
-    } else if (mishap(1) && chance(10)) {
-        failed("dead letters are not acknowledged in time");
-    }
+    sim_trace("checkpoint %" PRIu64 " is given up", work.coordinator.number);
+    command_all(COMMAND_ABORT);
+    work.is_aborting = true;
+}
+
+static void abort_turn(void)
+{
+    if (!shards_settled())
+        return;
+    work.is_aborting = false;
+    blocks_take();
+    failed("the shards did not write their state in time", false);
 }
 
 /* --- freezing --- */
-
-static void fill_partitions(struct manifest *manifest)
-{
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        manifest->keys += work.marks[i]->keys;
-        for (uint32_t j = 0; j < work.marks[i]->partition_count; j++)
-            manifest_add_partition(manifest, &work.marks[i]->partitions[j]);
-    }
-}
-
-static void fill_times(struct manifest *manifest)
-{
-    struct manifest_times all = {.group = MANIFEST_SHUFFLED,
-                                 .watermark_ms = INT64_MIN,
-                                 .clock_ms = INT64_MIN,
-                                 .release_ms = INT64_MIN};
-
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        for (uint32_t j = 0; j < work.marks[i]->times_count; j++) {
-            const struct manifest_times *times = &work.marks[i]->times[j];
-
-            all.watermark_ms = MAX(all.watermark_ms, times->watermark_ms);
-            all.clock_ms = MAX(all.clock_ms, times->clock_ms);
-            all.release_ms = MAX(all.release_ms, times->release_ms);
-            if (times->group != MANIFEST_SHUFFLED)
-                manifest_add_times(manifest, times);
-        }
-    }
-    if (!sim.scenario.spec.aligned)
-        manifest_add_times(manifest, &all);
-}
 
 static void manifest_fill(struct manifest *manifest)
 {
@@ -323,8 +211,18 @@ static void manifest_fill(struct manifest *manifest)
     manifest_add_source(manifest, source->name, source->topic, source->aligned,
                         (uint32_t)sim.scenario.partition_count, buf_slice(&schema));
     buf_free(&schema);
-    fill_partitions(manifest);
-    fill_times(manifest);
+    marks_save(work.marks, shard_count(), manifest);
+}
+
+/* What has captured has marked its rows. */
+static void rows_seal(struct row_list *ret)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (atomic_load(&sim.file.lanes[i].epoch) <= work.coordinator.epoch)
+            sim_fail("shard %u has captured and not marked its rows", i);
+    }
+    file_take_all();
+    pending_seal(work.coordinator.epoch, ret);
 }
 
 static void freeze(void)
@@ -332,185 +230,250 @@ static void freeze(void)
     struct row_list rows = {0};
     struct manifest manifest;
 
+    checkpoints_drop_gone();
+    if (crash_here(1))
+        return;
     rows_seal(&rows);
     if (mishap(5)) {
-        failed("the disk is full");
-        if (chance(30) && store_is_spare())
-            store_begin_anew();
+        failed("the disk is full", chance(30) && store_is_spare(&sim.fleet));
     } else {
-        store_rely();
+        store_is_whole(&sim.fleet);
         manifest_fill(&manifest);
-        work.frozen = disk_freeze(&manifest, work.number, &work.store, &rows);
-        work.stage = STAGE_FLUSHING;
-        sim_trace("checkpoint %" PRIu64 " is frozen, %zu rows", work.number, rows.count);
+        work.frozen = disk_freeze(&manifest, work.coordinator.number, &work.store, &rows);
+        coordinator_frozen(&work.coordinator);
+        capture_over();
+        work.may_commit_ns = sim.now_ns + (mishap(10) ? (int64_t)dice(300) * NS_PER_MS : 0);
+        sim_trace("checkpoint %" PRIu64 " is frozen, %zu rows", work.coordinator.number,
+                  rows.count);
         crash_here(1);
     }
     free(rows.all);
-    capture_over();
 }
 
-/* --- capturing --- */
+/* --- the commit --- */
 
-static void blocks_take(void)
+static void publish(void)
 {
-    struct share_block *block;
-
-    for (uint32_t i = 0; i < shard_count(); i++) {
-        while ((block = shard_captured(sim.fleet.shards[i]))) {
-            store_take(&work.store, &block->entries);
-            share_block_free(block);
-            shard_stored(sim.fleet.shards[i]);
-        }
-    }
-}
-
-void checkpoints_take(uint32_t shard, struct mark *mark)
-{
-    if (work.stage != STAGE_CAPTURING || mark->number != work.number) {
-        mark_free(mark);
+    if (crash_here(4)) {
+        disk_publish(work.frozen, (size_t)dice(work.frozen->rows.count + 1));
         return;
     }
-    work.marks[shard] = mark;
-    work.marks_count++;
+    CHECK(disk_publish(work.frozen, SIZE_MAX));
+    pending_drop(work.coordinator.epoch);
+    if (!crash_here(2))
+        work.frozen->is_published = true;
 }
 
-static void abort_begin(void)
+static void accepted(void)
 {
-    sim_trace("checkpoint %" PRIu64 " is given up", work.number);
-    command_all(COMMAND_ABORT);
-    work.stage = STAGE_ABORTING;
-}
-
-static void abort_turn(void)
-{
-    if (!shards_settled())
+    sim_trace("checkpoint %" PRIu64 " is in force", work.coordinator.number);
+    sim.checkpoints++;
+    atomic_store(&sim.fleet.commits_accepted, atomic_load(&sim.fleet.commits_begun));
+    if (crash_here(2))
         return;
-    failed("the shards did not write their state in time");
-    blocks_take();
-    if (work.is_all)
-        store_begin_anew();
-    capture_over();
+    publish();
+    marks_free();
+    coordinator_published(&work.coordinator, sim.now_ns);
+    rules_change();
 }
 
-static void capture_turn(void)
+static void commit_arrive(void)
 {
-    if (sim.now_ns < work.busy_ns)
+    const struct manifest *manifest = &work.frozen->manifest;
+
+    work.has_arrived = true;
+    if (work.fate == FATE_REFUSED || work.fate == FATE_FENCED)
         return;
-    if (mishap(3))
-        work.busy_ns = sim.now_ns + (int64_t)dice(50) * NS_PER_MS;
-    if (work.marks_count == shard_count()) {
-        checkpoints_drop_gone();
-        if (mishap(2) && store_is_spare()) {
-            failed("a block could not be written");
-            store_begin_anew();
-            capture_over();
-        } else if (!crash_here(1)) {
-            freeze();
-        }
-        return;
-    }
-    if (sim.now_ns >= work.deadline_ns)
-        abort_begin();
+    for (uint32_t i = 0; i < manifest->partition_count; i++)
+        disk.committed[manifest->partitions[i].partition] = (struct committed){
+            .offset = manifest->partitions[i].position, .checkpoint = work.frozen};
 }
 
-static void images_drop(void)
+static int64_t network_ns(void)
 {
-    for (size_t i = work.store.count; i-- > 0;) {
-        const struct kept *kept = &work.store.all[i];
-
-        if (kept->key[4] == REDIS_SAVE_KIND)
-            store_delete(&work.store, (struct slice){kept->key, kept->key_len});
-    }
+    return mishap(10) ? (int64_t)dice(1500) * NS_PER_MS : (int64_t)dice(3000) * NS_PER_US;
 }
 
-static void begin(void)
+/* A transaction that is refused ends the process, as being fenced does. */
+static enum fate fate_of_commit(void)
 {
-    work.number = MAX(work.number + 1, (uint64_t)(REAL_MS + sim.now_ns / NS_PER_MS));
-    work.begun_ns = sim.now_ns;
-    work.busy_ns = sim.now_ns;
-    work.deadline_ns = mishap(20) ? sim.now_ns + (int64_t)dice(5000) * NS_PER_US : NEVER;
-    images_drop();
-    work.epoch++;
-    work.stage = STAGE_CAPTURING;
-    sim_trace("checkpoint %" PRIu64 " begins%s", work.number, work.all_next ? ", of all" : "");
-    for (uint32_t i = 0; i < shard_count(); i++)
-        command(i, &(struct command){
-                       .kind = COMMAND_MARK, .number = work.number, .all = work.all_next});
-    work.is_all = work.all_next;
-    work.all_next = false;
+    if (mishap(1) && !is_last_life())
+        return FATE_FENCED;
+    if (sim.scenario.transactional)
+        return FATE_ACCEPTED;
+    return mishap(8) ? FATE_REFUSED : mishap(5) ? FATE_UNCLEAR : FATE_ACCEPTED;
+}
+
+static void commit_send(void)
+{
+    static const char *const names[] = {[FATE_ACCEPTED] = "well",
+                                        [FATE_REFUSED] = "refused",
+                                        [FATE_UNCLEAR] = "well, seems refused",
+                                        [FATE_FENCED] = "fenced"};
+
+    atomic_fetch_add(&sim.fleet.commits_begun, 1);
+    coordinator_sent(&work.coordinator);
+    work.has_arrived = false;
+    work.fate = fate_of_commit();
+    work.arrives_ns = sim.now_ns + network_ns();
+    work.answered_ns = work.arrives_ns + network_ns();
+    sim_trace("checkpoint %" PRIu64 " is committed: %s", work.coordinator.number, names[work.fate]);
     crash_here(1);
+}
+
+static void transaction_turn(void)
+{
+    if (!work.coordinator.is_sent)
+        commit_send();
+    else if (sim.now_ns >= work.answered_ns && work.fate == FATE_FENCED)
+        CHECK(crash_here(100));
+    else if (sim.now_ns >= work.answered_ns)
+        accepted();
+}
+
+/* --- steps --- */
+
+static bool has_partitions(void)
+{
+    for (int i = 0; i < sim.scenario.partition_count; i++) {
+        if (sim.partitions[i].state != PARTITION_AWAY && sim.partitions[i].state != PARTITION_GOING)
+            return true;
+    }
+    return false;
+}
+
+static bool shards_full(void)
+{
+    for (uint32_t i = 0; i < shard_count(); i++) {
+        if (shard_is_full(sim.fleet.shards[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_captured(void)
+{
+    return work.coordinator.stage == CHECKPOINT_CAPTURING &&
+           work.coordinator.captured == shard_count();
+}
+
+static enum coordinator_answer answer(void)
+{
+    static const enum coordinator_answer answers[] = {[FATE_ACCEPTED] = COORDINATOR_ACCEPTED,
+                                                      [FATE_REFUSED] = COORDINATOR_NOT_NOW,
+                                                      [FATE_UNCLEAR] = COORDINATOR_NOT_NOW,
+                                                      [FATE_FENCED] = COORDINATOR_NEVER};
+
+    return work.coordinator.is_sent && sim.now_ns >= work.answered_ns ? answers[work.fate]
+                                                                      : COORDINATOR_NO_ANSWER;
+}
+
+static struct coordinator_facts look(void)
+{
+    return (struct coordinator_facts){
+        .now_ns = sim.now_ns,
+        .wall_ms = clock_realtime_ms(),
+        .has_partitions = has_partitions(),
+        .is_lost = is_captured() && store_fails(2),
+        .is_stored = true,
+        .is_full = shards_full(),
+        .is_flushed = side_acknowledged(),
+        .may_commit = sim.now_ns >= work.may_commit_ns,
+        .answer = answer(),
+    };
+}
+
+static void step(void)
+{
+    struct coordinator_facts facts = look();
+
+    switch (coordinator_next(&work.coordinator, &facts)) {
+    case COORDINATOR_WAIT:
+        return;
+    case COORDINATOR_MARK:
+        begin();
+        return;
+    case COORDINATOR_LOSE:
+        checkpoints_drop_gone();
+        failed("a block could not be written", true);
+        return;
+    case COORDINATOR_ABORT:
+        abort_begin();
+        return;
+    case COORDINATOR_FREEZE:
+        freeze();
+        return;
+    case COORDINATOR_COMMIT:
+        if (sim.scenario.transactional)
+            transaction_turn();
+        else
+            commit_send();
+        return;
+    case COORDINATOR_PUBLISH:
+        accepted();
+        return;
+    case COORDINATOR_LATE:
+        failed("the outputs, or the group, took too long", false);
+        return;
+    case COORDINATOR_REFUSED:
+        failed("the offsets are not accepted", false);
+        return;
+    case COORDINATOR_FENCED:
+        CHECK(crash_here(100));
+        return;
+    }
 }
 
 void checkpoints_turn(void)
 {
-    if (sim.now_ns >= work.busy_ns)
-        blocks_take();
-    switch (work.stage) {
-    case STAGE_IDLE:
-        if (sim.now_ns >= work.due_ns && work.making == MAKING_NOTHING)
-            begin();
+    const struct coordinator *coordinator = &work.coordinator;
+
+    if (sim.now_ns < work.busy_ns)
         return;
-    case STAGE_CAPTURING:
-        capture_turn();
+    blocks_take();
+    if (coordinator->is_sent && !work.has_arrived && sim.now_ns >= work.arrives_ns)
+        commit_arrive();
+    if (coordinator->stage == CHECKPOINT_CAPTURING && mishap(3))
+        work.busy_ns = sim.now_ns + (int64_t)dice(50) * NS_PER_MS;
+    if (coordinator->is_sent && sim.now_ns >= work.answered_ns && crash_here(1))
         return;
-    case STAGE_ABORTING:
+    if (work.is_aborting)
         abort_turn();
-        return;
-    case STAGE_FLUSHING:
-        flush_turn();
-        return;
-    case STAGE_COMMITTING:
-        commit_turn();
-        return;
-    }
+    else
+        step();
 }
 
 int64_t checkpoints_due_ns(void)
 {
-    switch (work.stage) {
-    case STAGE_IDLE:
-        return work.making == MAKING_NOTHING ? work.due_ns : sim.now_ns;
-    case STAGE_CAPTURING:
-        return work.marks_count == shard_count() || work.busy_ns > sim.now_ns
-                   ? MAX(work.busy_ns, sim.now_ns)
-                   : work.deadline_ns;
-    case STAGE_ABORTING:
-        return NEVER;
-    case STAGE_FLUSHING:
-        return side_acknowledged() ? sim.now_ns : side_due_ns();
-    case STAGE_COMMITTING:
-        return !work.is_sent      ? work.commit_due_ns
-               : work.has_arrived ? work.answered_ns
-                                  : work.arrives_ns;
-    }
-    UNREACHABLE();
+    int64_t due_ns = coordinator_due_ns(&work.coordinator, has_partitions());
+
+    if (work.is_aborting)
+        due_ns = NEVER; /* a shard is due */
+    else if (is_captured())
+        due_ns = sim.now_ns;
+    else if (work.coordinator.stage == CHECKPOINT_FLUSHING)
+        due_ns = side_acknowledged() ? sim.now_ns : MIN(due_ns, side_due_ns());
+    else if (work.coordinator.is_sent)
+        due_ns = work.has_arrived ? work.answered_ns : work.arrives_ns;
+    return MAX(due_ns, work.busy_ns);
 }
 
 void checkpoints_urge(void)
 {
     if (work.is_open)
-        work.due_ns = 0;
+        coordinator_urge(&work.coordinator);
 }
 
 void checkpoints_make(void)
 {
-    work.making = MAKING_WAITS;
+    coordinator_make(&work.coordinator,
+                     sim.now_ns + (mishap(10) ? (int64_t)dice(500) * NS_PER_MS : LONG_NS));
 }
 
 bool checkpoints_made(bool *ret_failed)
 {
-    *ret_failed = false;
-    if (work.stage != STAGE_IDLE)
-        return false;
-    if (work.making == MAKING_WAITS || (work.failures > work.failures_before && !mishap(10))) {
-        work.making = MAKING_ONE;
-        work.failures_before = work.failures;
-        begin();
-        return false;
-    }
-    *ret_failed = work.failures > work.failures_before;
-    work.making = MAKING_NOTHING;
-    return true;
+    *ret_failed = work.coordinator.making == MAKING_FAILED;
+    return !coordinator_is_making(&work.coordinator);
 }
 
 /* --- a start --- */
@@ -605,7 +568,7 @@ void checkpoints_recover(const struct sim_origin *origins, const int *list, size
             continue;
         same &= !newest || newest == one;
         newest = !newest || one->serial > newest->serial ? one : newest;
-        work.number = MAX(work.number, (uint64_t)one->manifest.created_ms + 1);
+        coordinator_number_used(&work.coordinator, (uint64_t)one->manifest.created_ms + 1);
     }
     for (size_t i = 0; i < count; i++) {
         if (origins[i].checkpoint)

@@ -337,7 +337,7 @@ static void file_take(uint32_t shard)
     buf_consume(lines, block->lines.len);
     count = lines_in(&block->lines);
     for (size_t i = 0; i < count; i++)
-        checkpoints_row(block->epoch, rows->all[i]);
+        pending_add(block->epoch, rows->all[i]);
     rows->count -= count;
     memmove(rows->all, rows->all + count, rows->count * sizeof(*rows->all));
     buf_reset(&block->lines);
@@ -516,18 +516,19 @@ static void control_step(void)
 static int64_t next_ns(void)
 {
     int64_t at_ns = MIN(MIN(kafka_due_ns(), control.ends_ns), checkpoints_due_ns());
+    bool may_move = control.moving == MOVING_NOTHING && control.stage < STAGE_DRAINING;
 
     for (uint32_t i = 0; i < shard_count(); i++)
         at_ns = MIN(at_ns, MIN(sim.loops[i].due_ns, redis_due_ns(i)));
     for (int i = 0; i < sim.scenario.partition_count; i++) {
-        if (sim.partitions[i].state == PARTITION_AWAY && control.stage < STAGE_DRAINING)
+        if (sim.partitions[i].state == PARTITION_AWAY && may_move)
             at_ns = MIN(at_ns, sim.partitions[i].back_ns);
         if (sim.partitions[i].state == PARTITION_GOING)
             at_ns = sim.now_ns;
     }
     if (file_waits())
         at_ns = MIN(at_ns, control.file_ns);
-    if (control.rebalances > 0)
+    if (control.rebalances > 0 && may_move)
         at_ns = MIN(at_ns, control.rebalance_ns);
     if (control.stage == STAGE_LINGERING && control.rebalances == 0)
         at_ns = MIN(at_ns, control.stage_ns + linger_ns());
@@ -604,7 +605,7 @@ static void life_end(void)
     side_end();
     sim.crashes += control.stage != STAGE_OVER;
     for (uint32_t i = 0; i < shard_count() && control.stage == STAGE_OVER; i++) {
-        if (sim.lines[i].len > 0 || checkpoints_pending() > 0)
+        if (sim.lines[i].len > 0 || pending_count() > 0)
             sim_fail("shard %u has drained and rows are not in the file", i);
     }
     if (is_last)

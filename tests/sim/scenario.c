@@ -285,6 +285,7 @@ static void random_fate(struct scenario *scenario)
     scenario->idle_after_ms = scenario->idles ? PICK(30, 200, 1000) : 3600000;
     scenario->lives = random_chance(40) ? 1 : 2 + (int)random_below(LIVES_MAX - 1);
     scenario->checkpoint_every_ms = PICK(5, 30, 100, 400, 3000);
+    scenario->transactional = random_chance(30);
     if (!scenario->bounded && scenario->spec.aligned && random_chance(40))
         scenario->rebalances = 1 + (int)random_below(4);
     scenario->drains_early = !scenario->bounded && random_chance(20);

@@ -51,6 +51,7 @@ struct scenario {
     bool is_short[LIVES_MAX]; /* and nothing is taken before they have */
     int rebalances;           /* in each life */
     int64_t checkpoint_every_ms;
+    bool transactional; /* offsets are committed in a transaction */
     bool loses_data;
     bool metadata;
     unsigned trouble; /* how much of it there is, 0 .. 100 */

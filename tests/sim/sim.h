@@ -7,7 +7,7 @@
  *   disk.c    checkpoints       behind checkpoint/checkpoint.h; the output file, committed offsets
  *   tap.c     side output       behind sink/side_output.h; and listens at keyspaces and mailboxes
  *   fleet.c   control thread: assigns, revokes, crashes, drains
- *   checkpoints.c   and its checkpoints
+ *   checkpoints.c   and its checkpoints, by the real coordinator's steps; pending.c their rows
  *   check*.c  what must have come of it, by the definitions
  *
  * They take the place of the real ones when the program is linked; src/ knows nothing of it. One
@@ -302,14 +302,19 @@ bool disk_publish(struct checkpoint *checkpoint, size_t count);
 /* The output as it is after that checkpoint. */
 void disk_recover(struct checkpoint *checkpoint);
 
+/* pending.c: rows that have left the lanes, up to those that a checkpoint of that epoch holds. */
+void pending_add(uint64_t epoch, uint32_t row);
+size_t pending_count(void);
+void pending_seal(uint64_t epoch, struct row_list *ret);
+void pending_drop(uint64_t epoch);
+void pending_end(void);
+
 /* checkpoints.c */
 
 /* A process begins and ends. */
 void checkpoints_begin(void);
 void checkpoints_end(void);
 
-void checkpoints_row(uint64_t epoch, uint32_t row);
-size_t checkpoints_pending(void);
 void checkpoints_take(uint32_t shard, struct mark *mark);
 void checkpoints_turn(void);
 int64_t checkpoints_due_ns(void);
@@ -317,6 +322,8 @@ void checkpoints_urge(void);
 
 /* One of everything so far: the one under way is finished first. */
 void checkpoints_make(void);
+
+/* True when that is over. */
 bool checkpoints_made(bool *ret_failed);
 
 /* The checkpoint that is named may be found to be corrupt. */

@@ -457,6 +457,26 @@ static void an_epoch_can_join_the_one_before(void **state)
     check_topic((const uint32_t[]){2, 0});
 }
 
+/* A checkpoint that was given up before a shard got to its mark. */
+static void an_epoch_can_join_before_all_lanes_were_marked(void **state)
+{
+    (void)state;
+    begin_with(true, "");
+    assert_true(put(0, 0));
+    assert_true(put(1, 0));
+    assert_true(feature_lane_mark(lane_of(0)));
+    assert_true(put(0, 1));
+    feature_topic_join(topic);
+    feature_lane_turn(lane_of(0));
+    assert_true(put(1, 1));
+    assert_true(feature_lane_mark(lane_of(1)));
+    mark_all();
+    assert_true(put(0, 2));
+    assert_true(put(1, 2));
+    commit();
+    check_topic((const uint32_t[]){2, 2});
+}
+
 static void passing_troubles_are_seen_through(void **state)
 {
     (void)state;
@@ -787,6 +807,7 @@ int main(void)
         TOPIC_TEST(rows_behind_a_mark_wait_for_the_commit),
         TOPIC_TEST(rows_wait_for_the_first_transaction),
         TOPIC_TEST(an_epoch_can_join_the_one_before),
+        TOPIC_TEST(an_epoch_can_join_before_all_lanes_were_marked),
         TOPIC_TEST(passing_troubles_are_seen_through),
         TOPIC_TEST(a_commit_can_be_gone_on_with),
         TOPIC_TEST(an_end_can_be_waited_for),
