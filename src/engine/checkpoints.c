@@ -9,8 +9,9 @@
 #include "kafka/client.h"
 
 #define FLUSH_WAIT_MS       5
-#define WAIT_NS             NS_PER_MS /* of checkpoints_make between two looks */
-#define TRANSACTION_WAIT_MS 500       /* then the control thread looks after other things, too */
+#define TELL_NS             (5 * NS_PER_S) /* what checkpoints_make waits for */
+#define WAIT_NS             NS_PER_MS      /* of checkpoints_make between two looks */
+#define TRANSACTION_WAIT_MS 500 /* then the control thread looks after other things, too */
 
 int checkpoints_open(struct engine *engine, struct err *err)
 {
@@ -479,19 +480,42 @@ int64_t checkpoints_due_ns(const struct engine *engine)
                : coordinator_due_ns(&checkpoints->coordinator, has_partitions(engine));
 }
 
-int checkpoints_make(struct engine *engine, int64_t timeout_ns)
+static const char *waits_for(const struct engine *engine)
+{
+    switch (engine->checkpoints.coordinator.stage) {
+    case CHECKPOINT_IDLE:
+        return "its turn";
+    case CHECKPOINT_CAPTURING:
+        return "the shards to write their state";
+    case CHECKPOINT_FLUSHING:
+        return "the brokers to acknowledge dead letters, late records and rows";
+    case CHECKPOINT_COMMITTING:
+        return consumer_may_commit(engine->consumer) ? "the group's coordinator to take the offsets"
+                                                     : "the group's rebalance to be over";
+    }
+    UNREACHABLE();
+}
+
+int checkpoints_make(struct engine *engine, int64_t timeout_ns, bool serves_group)
 {
     struct coordinator *coordinator = &engine->checkpoints.coordinator;
+    int64_t told_ns = clock_monotonic_ns();
 
     if (engine->failure)
         return engine->failure;
-    coordinator_make(coordinator, clock_monotonic_ns() + timeout_ns);
-    checkpoints_turn(engine, clock_monotonic_ns());
+    coordinator_make(coordinator, told_ns + timeout_ns);
+    checkpoints_turn(engine, told_ns);
     while (coordinator_is_making(coordinator) && !engine->failure) {
         int handled = loop_run(engine->loop, WAIT_NS);
 
         if (handled < 0)
             engine_fail(engine, handled, "the control thread's io_uring is broken");
+        if (clock_monotonic_ns() - told_ns > TELL_NS) {
+            told_ns = clock_monotonic_ns();
+            log_info("the last checkpoint waits for %s", waits_for(engine));
+        }
+        if (serves_group)
+            consumer_poll(engine->consumer, 0);
         outputs_turn(engine);
         reports_take(engine);
         checkpoints_turn(engine, clock_monotonic_ns());

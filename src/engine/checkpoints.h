@@ -85,8 +85,9 @@ void checkpoints_turn(struct engine *engine, int64_t now_ns);
 int64_t checkpoints_due_ns(const struct engine *engine);
 
 /* Ends the one under way, then makes one of everything so far, and returns when it is in force.
- * Returns 0 or a negative errno. */
-MUST_USE int checkpoints_make(struct engine *engine, int64_t timeout_ns);
+ * `serves_group`: the group's events are attended to meanwhile, which may be what it waits for; not
+ * from within one of them. Returns 0 or a negative errno. */
+MUST_USE int checkpoints_make(struct engine *engine, int64_t timeout_ns, bool serves_group);
 
 /* The next one begins at once. */
 void checkpoints_urge(struct engine *engine);

@@ -416,7 +416,7 @@ static void control_turn(struct engine *engine)
 /* What the shards have computed is on its way: the last checkpoint sees it through. */
 static void outputs_finish(struct engine *engine)
 {
-    int error = checkpoints_make(engine, LAST_NS);
+    int error = checkpoints_make(engine, LAST_NS, true);
 
     if (error && !engine->failure)
         engine_fail(engine, error, "the last checkpoint could not be made");

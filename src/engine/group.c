@@ -180,7 +180,7 @@ static void take_leave(struct engine *engine, const struct assignment *list, siz
                                        .source = list[i].source,
                                        .partition = list[i].partition});
     }
-    int error = checkpoints_make(engine, LAST_NS);
+    int error = checkpoints_make(engine, LAST_NS, false);
 
     if (!error || engine->failure)
         return;
