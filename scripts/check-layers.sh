@@ -43,6 +43,8 @@ may-not state     view/keyspace.h
 may-not view      uring/loop.h
 may-not view      sink/row_json.h
 may-not sink      source/consumer.h
+may-not kafka     uring/loop.h
+may-not uring     kafka/wire.h
 may-not source    sink/row_json.h
 may-not sink      checkpoint/store.h
 may-not view      checkpoint/store.h
@@ -51,4 +53,4 @@ may-not checkpoint kafka/client.h
 may-not shard     engine/engine.h
 may-not engine    admin/report.h
 LIST
-[ "$wrong" -eq 0 ] && echo "21 passed, 0 failed"
+[ "$wrong" -eq 0 ] && echo "23 passed, 0 failed"

@@ -223,6 +223,7 @@ static void take_mark(struct batches *batches, const struct record_batch *batch)
         fail(batches, RECORD_PROBLEM_RECORD);
         return;
     }
+    batches->left = 0;
     if (wire_int16_at(record.key.data + sizeof(int16_t)) == CONTROL_ABORT)
         aborted_list_end(batches->options.aborted, batch->producer_id,
                          record_batch_last_offset(batch));
@@ -267,7 +268,7 @@ static bool begin_batch(struct batches *batches)
         return false;
     batches->rest.data += bytes;
     batches->rest.len -= bytes;
-    if (record_batch_control(&batch) || batches->left == 0)
+    if (batches->left == 0)
         pass_batch(batches, record_batch_last_offset(&batch));
     return true;
 }

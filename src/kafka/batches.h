@@ -23,13 +23,14 @@
 #include "kafka/record_batch.h"
 
 struct batches_options {
-    int32_t partition;            /* to stand in the records */
-    int64_t offset;               /* the first that is wanted, >= 0 */
-    struct aborted_list *aborted; /* read_committed: filled from the same response; NULL:
-                                   * read_uncommitted */
-    struct decompressor *decompressor;
-    size_t bytes_max; /* of one batch, decompressed */
-    bool unchecked;   /* believe the bytes without their checksums: for tests */
+    int32_t partition;                 /* to stand in the records */
+    int64_t offset;                    /* the first that is wanted, >= 0 */
+    struct aborted_list *aborted;      /* read_committed: filled from the same response, and this
+                                        * partition's alone; NULL: read_uncommitted */
+    struct decompressor *decompressor; /* nobody else's until the iteration is over or given up:
+                                        * it holds the batch that is being read */
+    size_t bytes_max;                  /* of one batch, decompressed */
+    bool unchecked;                    /* believe the bytes without their checksums: for tests */
 };
 
 struct batches {

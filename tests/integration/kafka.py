@@ -91,7 +91,8 @@ def jars():
 class Broker:
     """Use as a context manager: started on entry, stopped on exit."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, **properties):
+        """`properties`: further ones of the broker, with _ for the dots in their names."""
         self.folder = Path(folder)
         self.folder.mkdir(parents=True)
         self.port = free_port()
@@ -104,6 +105,7 @@ class Broker:
             _PROPERTIES.format(
                 port=self.port, controller_port=free_port(), data=self.folder / "data"
             )
+            + "".join(f"{key.replace('_', '.')}={value}\n" for key, value in properties.items())
         )
         self._java("kafka.tools.StorageTool", "format", "-t", "freshet-test-cluster-id",
                    "-c", self.config).wait(60)  # fmt: skip

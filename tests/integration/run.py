@@ -86,6 +86,7 @@ def register_tests(options):
     import test_recovery  # noqa: F401
     import test_start  # noqa: F401
     import test_takeover  # noqa: F401
+    import test_wire  # noqa: F401
 
     test_random.register(options.cases)
     options.crash_cases = test_crashes.register()

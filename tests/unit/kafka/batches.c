@@ -240,6 +240,35 @@ static void aborted_transactions_are_passed_over(void **state)
         0, 9);
 }
 
+/* KIP-98: a producer is let off by an abort marker, by no other, of whatever kind. */
+static void only_abort_markers_end_an_aborted_transaction(void **state)
+{
+    (void)state;
+    buf_reset(&out);
+    put_transaction(0, 1, "aborted", true);
+    encode_mark(&out, 1, 1, true);
+    put_transaction(2, 1, "still", true);
+    encode_mark(&out, 3, 1, false);
+    put_transaction(4, 1, "not any more", true);
+    fill_aborted("00 00 00 01 00 00 00 00 00 00 00 01  00 00 00 00 00 00 00 00");
+    assert_yields((struct batches_options){.aborted = &aborted}, "4@0 null=not any more, ", 0, 5);
+}
+
+/* A marker whose record is none is damage, to a reader that needs it. */
+static void markers_are_read_strictly(void **state)
+{
+    struct encoder_batch batch = {.transactional = true, .control = true, .count = 1};
+
+    (void)state;
+    buf_reset(&out);
+    encode_batch_around(&out, &batch, SLICE_LITERAL("\x12\0\0\0\6\0\0\0\1\0"));
+    assert_yields((struct batches_options){.aborted = &aborted}, "", -EBADMSG, 0);
+    assert_yields((struct batches_options){0}, "", 0, 1);
+    buf_reset(&out);
+    encode_batch_around(&out, &batch, SLICE_LITERAL("\x0c\0\0\0\1\1\0"));
+    assert_yields((struct batches_options){.aborted = &aborted}, "", -EBADMSG, 0);
+}
+
 /* Of an aborted transaction not even the compressed bytes are looked into. */
 static void what_is_passed_over_costs_nothing(void **state)
 {
@@ -482,6 +511,8 @@ int main(void)
         cmocka_unit_test(times),
         cmocka_unit_test(empty_batches_and_marks_move_the_position),
         cmocka_unit_test(aborted_transactions_are_passed_over),
+        cmocka_unit_test(only_abort_markers_end_an_aborted_transaction),
+        cmocka_unit_test(markers_are_read_strictly),
         cmocka_unit_test(what_is_passed_over_costs_nothing),
         cmocka_unit_test(a_batch_that_is_cut_off_is_for_the_next_fetch),
         cmocka_unit_test(what_is_wrong_has_a_name),
