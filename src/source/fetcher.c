@@ -228,7 +228,10 @@ static size_t parcel_bad(struct fetcher *fetcher, struct fetched *out)
     flow->polled = MAX(flow->polled, fetcher->batches.position);
     flow_restart(flow, flow->polled);
     flow->retry_ns = fetcher->now_ns + back_off_ns(fetcher, flow->failures++);
-    mark_set(out, FETCHED_ERROR, flow, flow->polled, record_problem_text(fetcher->batches.problem));
+    mark_set(out, FETCHED_ERROR, flow, flow->polled,
+             fetcher->batches.problem == RECORD_PROBLEM_MAGIC
+                 ? "batches of a format before Kafka 0.11, which kafka: {fetch: librdkafka} reads"
+                 : record_problem_text(fetcher->batches.problem));
     parcel_pop(fetcher);
     return 1;
 }
