@@ -201,15 +201,26 @@ static void tell_amendments(const struct subject *subject)
         all->items[i].is_due = true;
 }
 
-/* An event is older than the trailing window, and has no row. Of a shuffled source it may have had
- * one, if partitions were read in another order: by a process that died, and whose row the online
- * store still shows. So that it does not stay, what holds is shown, unless that has been. */
-static void show_again(const struct subject *subject, int64_t boundary, int64_t end_ms)
+/* An event of the pane is older than the trailing window, and has no row. Of a shuffled source it
+ * may have had one, if partitions were read in another order: by a process that died, and whose row
+ * the online store still shows. So that it does not stay, the boundary at which the pane dropped
+ * out is shown, as it would have been behind that row; unless a later one has been. */
+static void show_dropped(const struct subject *subject, int64_t pane)
 {
-    const struct trailing trailing = {.boundary = boundary, .end_ms = end_ms, .online_only = true};
+    struct view_state *state = subject->state;
+    int64_t boundary = pane + reach(subject->view) + 1;
+    const struct trailing trailing = {
+        .boundary = boundary,
+        .end_ms = slides_boundary_ms(&subject->view->paneset->slides, boundary),
+        .online_only = true,
+    };
 
-    if (subject->keyspace->source->aligned || end_ms <= subject->state->last.end_ms)
+    if (subject->keyspace->source->aligned || trailing.end_ms <= state->last.end_ms)
         return;
+    if (!foretold(subject, boundary, trailing.end_ms)) {
+        state->last.end_ms = trailing.end_ms;
+        state->last.revision = REVISION_NONE;
+    }
     emit_trailing(subject, &trailing,
                   values_of(subject, subject->view->evaluator, boundary - reach(subject->view),
                             BOUNDARY_NEVER));
@@ -230,7 +241,7 @@ void on_update_entered(const struct subject *subject, int64_t pane, int64_t time
                          slides_boundary_ms(&view->paneset->slides, state->fired));
 
     if (pane < first) {
-        show_again(subject, boundary, end_ms);
+        show_dropped(subject, pane);
         return;
     }
     show(subject, boundary, end_ms, values_of(subject, view->evaluator, first, BOUNDARY_NEVER));

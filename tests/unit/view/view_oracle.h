@@ -485,15 +485,33 @@ static inline void amend_windows(struct oracle *oracle, int view, const struct o
 static inline bool was_shown_at(const struct spec_rows *rows, int64_t t_ms)
 {
     for (size_t i = 0; i < rows->count; i++) {
-        if (!rows->rows[i].online_only && rows->rows[i].end_ms >= t_ms)
+        if (rows->rows[i].end_ms >= t_ms)
             return true;
     }
     return false;
 }
 
-/* on_update: the row of an event. One that is older than the trailing window has none; of a
- * shuffled source it may have had one in a run that died, so the online store is told what holds.
- */
+/* on_update: an event that is older than the trailing window has no row. Of a shuffled source it
+ * may have had one in a run that died, so the online store is told of the boundary at which it
+ * dropped out, if it has not been told of a later one. */
+static inline void update_dropped(struct oracle *oracle, int view, const struct sample *sample)
+{
+    const struct view_spec *spec = &oracle->spec->views[view];
+    struct spec_rows *rows = &oracle->rows[view][sample->key];
+    int64_t t_ms = boundary_before(spec, sample->time_ms) + spec->slide_ms +
+                   (spec->tumbling ? 0 : spec->size_ms);
+    oracle_window events;
+
+    if (oracle->spec->aligned || was_shown_at(rows, t_ms))
+        return;
+    int64_t start_ms = trailing_start(spec, t_ms);
+    size_t count = events_since(oracle, view, sample->key, start_ms, events);
+
+    oracle_emit(oracle, view, sample->key, start_ms, t_ms, events, count);
+    rows->rows[rows->count - 1].online_only = true;
+}
+
+/* on_update: the row of an event, unless it is older than the trailing window. */
 static inline void update(struct oracle *oracle, int view, const struct oracle_event *event)
 {
     const struct view_spec *spec = &oracle->spec->views[view];
@@ -505,14 +523,12 @@ static inline void update(struct oracle *oracle, int view, const struct oracle_e
         t_ms = MAX(t_ms, boundary_before(spec, oracle->clock_ms));
     int64_t start_ms = trailing_start(spec, t_ms);
 
-    bool is_older = event->sample->time_ms < start_ms;
-    struct spec_rows *rows = &oracle->rows[view][event->sample->key];
-
-    if (is_older && (oracle->spec->aligned || was_shown_at(rows, t_ms)))
+    if (event->sample->time_ms < start_ms) {
+        update_dropped(oracle, view, event->sample);
         return;
+    }
     size_t count = events_since(oracle, view, event->sample->key, start_ms, events);
     oracle_emit(oracle, view, event->sample->key, start_ms, t_ms, events, count);
-    rows->rows[rows->count - 1].online_only = is_older;
 }
 
 /* The session is open, and at most the gap from the time. Under shuffle it is the watermark of all
