@@ -5,14 +5,15 @@ there twice.
 
 Records come in all the time. At random moments the engine is killed, stopped or frozen, and started with
 another number of shards; Redis is killed and comes back as it was or empty; the broker is killed or
-restarted. Expected of a Redis that comes back empty while the engine lives: every key is written
-again, whole. An engine may end by itself only if the broker was away in its life. Then all is
+restarted. Expected of a Redis that comes back empty: every key is written again, whole, by the engine
+that has written it, so that Redis is emptied only if this one has written them all. An engine may end by itself only if the broker was away in its life. Then all is
 drained, and file, feature topic, Redis, late records and dead letters are judged. The seed decides
 the records and the order of the events, not their exact moments.
 """
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -84,15 +85,17 @@ class Soak:
         self.engine_disturbed = False  # the broker was away in its life
         self.counts = Counter()
         self.failure = None
+        self.watch = None
 
     def run(self):
         producer = threading.Thread(target=self._produce, daemon=True)
         with watched(self.job) as watch:
+            self.watch = watch
             self._start()
             producer.start()
             while time.monotonic() < self.until and not self.failure:
                 self._wait(self.rng.uniform(0.3, 4))
-                self._event(watch)
+                self._event()
             producer.join()
             require(not self.failure, f"the producer: {self.failure}")
             self._drain()
@@ -112,9 +115,17 @@ class Soak:
     def _start(self):
         shards = self.rng.choice((1, 2, 3))
         self.job = self.lab.changed(self.job, lambda file: file["engine"].update(shards=shards))
+        self.watch.begin()
         self.engine = self.lab.start(self.job)
         self.engine_disturbed = False
         self.counts["starts"] += 1
+
+    def _stop(self):
+        status = self.engine.terminate(60)
+        if status == -signal.SIGTERM and not self.engine.said():
+            return  # it had not even begun
+        require(status == 0 or self.engine_disturbed,
+                f"it ended with {status}:\n{self.engine.messages()}")  # fmt: skip
 
     def _look_after(self):
         if self.engine.child.poll() is None:
@@ -132,40 +143,51 @@ class Soak:
 
     # What happens to it
 
-    def _event(self, watch):
+    def _event(self):
         (event,) = self.rng.choices(list(EVENTS), EVENTS.values())
         self.counts[event] += 1
         if event == "engine killed":
             self.engine.kill()
             self._start()
         elif event == "engine stopped":
-            status = self.engine.terminate(60)
-            require(status == 0 or self.engine_disturbed, f"no clean end:\n{self.engine.messages()}")
+            self._stop()
             self._start()
         elif event == "engine frozen":
             self.engine.freeze()
             time.sleep(self.rng.uniform(0.5, 6))
             self.engine.thaw()
         elif event.startswith("Redis"):
-            self._redis(watch, emptied="emptied" in event)
+            self._redis(emptied="emptied" in event)
         else:
             self._broker(kill="killed" in event)
 
-    def _redis(self, watch, emptied):
-        before = self.job.redis.client().dbsize()
+    def _redis(self, emptied):
+        held = set(self.job.redis.client().keys("*"))
+        emptied = emptied and self._has_written(held)
+        self.counts["Redis emptied indeed"] += emptied
         self.job.redis.kill()
-        watch.forget()
+        self.watch.forget()
         if emptied:
             self.job.redis.empty()
         time.sleep(self.rng.uniform(0, 2))
         self.job.redis.start()
         if emptied:
-            # All that it held, from an engine that lives on.
-            wait_until(
-                lambda: self._look_after() or self.job.redis.client().dbsize() >= before,
-                60,
-                f"the {before} keys are written again",
-            )
+            self._written_again(held, self.engine)
+
+    def _has_written(self, held, seconds=20):
+        """Whether this engine has written them all, sooner or later, and need not end by itself."""
+        until = time.monotonic() + seconds
+        while not held <= self.watch.written and time.monotonic() < until:
+            self._wait(0.2)
+        return held <= self.watch.written and not self.engine_disturbed
+
+    def _written_again(self, held, engine):
+        def written():
+            self._look_after()
+            return self.engine is not engine or held <= set(self.job.redis.client().keys("*"))
+
+        wait_until(written, 60, f"the {len(held)} keys are written again")
+        require(self.engine is engine, "the engine ended, and what it held is in Redis no more")
 
     def _broker(self, kill):
         self.engine_disturbed = True
@@ -178,8 +200,7 @@ class Soak:
     def _drain(self):
         self.story.send_rest()
         self._wait(1)
-        status = self.engine.terminate(60)
-        require(status == 0 or self.engine_disturbed, f"no clean end:\n{self.engine.messages()}")
+        self._stop()
         self.story.finish(self.job, seconds=600)
 
 

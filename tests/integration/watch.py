@@ -6,6 +6,7 @@ moment is missed between two looks. A Redis that came back empty, or with what i
 gone back by itself: forget() says so.
 """
 
+import codecs
 import re
 import socket
 import threading
@@ -25,6 +26,7 @@ class Watch:
         self.server = server
         self.seen = {}  # (key, field) → the newest window_end
         self.writes = 0
+        self.written = set()  # keys, since begin()
         self.faults = []
         self._stopped = threading.Event()
         self._watching = threading.Event()
@@ -51,6 +53,11 @@ class Watch:
         """What Redis holds is not what was written last."""
         with self._lock:
             self.seen.clear()
+
+    def begin(self):
+        """Another engine writes from now on."""
+        with self._lock:
+            self.written.clear()
 
     def problems(self):
         """Judged is what has been written up to here."""
@@ -99,6 +106,7 @@ class Watch:
             return
         with self._lock:
             self.writes += 1
+            self.written.add(codecs.escape_decode(words[1])[0])
             for name, value in zip(words[2::2], words[3::2]):
                 if name.endswith(b".window_end"):
                     self._see(words[1], name, int(value))
