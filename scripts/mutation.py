@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Plants small faults in window, aggregate, state and view code, and in the parts of uring, sink and
-checkpoint on which restarts depend, one at a time, and reports which unit test catches each. A fault that
-no test catches is a test that is missing.
+"""Plants small faults in window, aggregate, state and view code, in the parts of uring, sink and
+checkpoint on which restarts depend, and in what reads Kafka's bytes, one at a time, and reports which
+unit test catches each. A fault that no test catches is a test that is missing.
 
 tests/mutation/faults.txt lists them. All work is done in a copy, under build/mutation: planting,
 building there what has changed, running the tests of the fault's layer, then of the layers above
@@ -35,6 +35,7 @@ TESTED_BY = {
     "uring": ["uring", "sink"],
     "sink": ["sink"],
     "checkpoint": ["checkpoint"],
+    "kafka": ["kafka"],
 }
 
 TEST_SECONDS_MAX = 60
@@ -306,7 +307,8 @@ def main():
     os.nice(5)
     copy_tree()
     configure()
-    for layer in TESTED_BY:  # the tests must pass when nothing is wrong
+    concerned = {layer for fault in faults for layer in TESTED_BY[fault.layer()]}
+    for layer in sorted(concerned):  # the tests must pass when nothing is wrong
         said = build([layer], args.jobs) or run_tests(layer, args.jobs)
         if said:
             stop(f"without any fault: {said}")

@@ -189,6 +189,22 @@ static void lengths_that_lie_are_not_believed(void **state)
     }
 }
 
+/* Though what lies behind would make the block whole. */
+static void a_block_ends_where_the_bytes_do(void **state)
+{
+    struct slice got;
+
+    (void)state;
+    buf_reset(&compressed);
+    put_hex(&compressed, "82 'SNAPPY' 00 00 00 00 01 00 00 00 01 00 00 00 04 02 04 'ab'");
+    assert_int_equal(
+        decompress(&decompressor, KAFKA_CODEC_SNAPPY, buf_slice(&compressed), 100, &got), 0);
+    assert_true(slice_equal(got, SLICE_LITERAL("ab")));
+    compressed.len--;
+    assert_int_equal(
+        decompress(&decompressor, KAFKA_CODEC_SNAPPY, buf_slice(&compressed), 100, &got), -EBADMSG);
+}
+
 static int forget(void **state)
 {
     (void)state;
@@ -208,6 +224,7 @@ int main(void)
         cmocka_unit_test(changed_it_does_no_harm),
         cmocka_unit_test(several_members_and_frames_are_one),
         cmocka_unit_test(lengths_that_lie_are_not_believed),
+        cmocka_unit_test(a_block_ends_where_the_bytes_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);

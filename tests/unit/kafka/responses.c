@@ -90,7 +90,8 @@ static void wrong_api_versions_are_refused(void **state)
         {1, "00 00 00 00 00 00 00 00 00"},                /* half a throttle time */
         {3, "00 00 02 00 01 00 04 00 11 00 00 00 00 05"}, /* no tagged fields */
         {3, "00 00 02 00 01 00 04 00 11 00 00 00 00 05 01 00 02 ff"},
-        {3, "00 00 ff ff ff ff 7f"}, /* no number of 32 bits */
+        {3, "00 00 ff ff ff ff 7f"},                /* no number of 32 bits */
+        {3, "00 00 01 00 00 00 05 80 80 80 80 10"}, /* 2^32 tagged fields */
     };
 
     (void)state;
@@ -361,6 +362,21 @@ static void short_tagged_fields_are_refused(void **state)
     }
 }
 
+static void topics_without_a_name_are_refused(void **state)
+{
+    struct fetch_response response;
+    struct list_offsets_response offsets;
+
+    (void)state;
+    buf_reset(&out);
+    put_hex(&out, "00 00 00 00  00 00 00 01  ff ff  00 00 00 00");
+    assert_int_equal(fetch_response(body_of(buf_slice(&out), false), 4, &response), -EBADMSG);
+    assert_int_equal(list_offsets_response(body_of(buf_slice(&out), false), 2, &offsets), -EBADMSG);
+    buf_reset(&out);
+    put_hex(&out, "00 00 00 00  00 00  00 00 00 00  02  00 01 00  00");
+    assert_int_equal(fetch_response(body_of(buf_slice(&out), true), 12, &response), -EBADMSG);
+}
+
 struct meant_offsets {
     struct list_offsets_answer answers[TOPICS_MAX * PARTITIONS_MAX];
     uint32_t count;
@@ -475,6 +491,7 @@ int main(void)
         cmocka_unit_test(fetches_that_are_cut_off_are_refused),
         cmocka_unit_test(changed_fetches_do_no_harm),
         cmocka_unit_test(short_tagged_fields_are_refused),
+        cmocka_unit_test(topics_without_a_name_are_refused),
         cmocka_unit_test(list_offsets_of_every_version_are_read_or_refused),
     };
 
