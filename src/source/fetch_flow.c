@@ -4,7 +4,7 @@
 #include "source/fetch_internal.h"
 
 #define BYTES_MAX   (64u << 20) /* of a partition, where its batches are that large */
-#define GONE_TRIES  20 /* an end before where reading goes on: a leader that lags behind? */
+#define GONE_TRIES  20          /* there is no such offset: or a leader that lags behind? */
 #define PARCELS_MIN 16
 
 /* --- leaders --- */
@@ -44,7 +44,7 @@ static bool flow_place(struct flow *flow)
 
     if (flow->link && flow->link != link) {
         counter_add(&fetcher->stats.leader_changes, 1);
-        flow_restart(flow, flow->offset);
+        flow_restart(flow, flow->polled);
     }
     flow->link = link;
     if (link)
@@ -98,6 +98,25 @@ void flow_restart(struct flow *flow, int64_t offset)
     flow->generation++;
     flow->asked_generation = 0;
     flow->offset = offset;
+    flow->denials = 0;
+    flow->is_lost = false; /* who says so is not believed any more, or has not been heard */
+}
+
+void flows_turn(struct fetcher *fetcher)
+{
+    uint32_t kept = 0;
+    uint32_t turned = 0;
+
+    for (uint32_t i = 0; i < fetcher->list_count; i++) {
+        struct flow *flow = fetcher->list[i];
+
+        if (flow->had_turn)
+            fetcher->turned[turned++] = flow;
+        else
+            fetcher->list[kept++] = flow;
+        flow->had_turn = false;
+    }
+    memcpy(fetcher->list + kept, fetcher->turned, turned * sizeof(struct flow *));
 }
 
 static void flow_delay(struct flow *flow)
@@ -152,10 +171,15 @@ static void records_take(struct flow *flow, struct chunk *chunk, const struct fe
     int64_t next = offset_behind(answer->records, flow->offset, &is_cut);
 
     flow->end_offset = end;
-    if (next == flow->offset && is_cut) /* not even one: all brokers since 0.10.1 give that */
+    flow->had_turn = answer->records.len > 0 || flow->offset >= end;
+    if (next == flow->offset && is_cut) { /* not even one: all brokers since 0.10.1 give that */
         flow->bytes_max = MIN(flow->bytes_max * 2, BYTES_MAX);
-    if (answer->records.len == 0 && (flow->offset < end || flow->told_end == flow->offset))
+        flow_delay(flow);
+    }
+    if (answer->records.len == 0 && (flow->offset < end || flow->told_end == flow->offset)) {
+        flow->failures = 0;
         return;
+    }
     struct parcel *parcel = parcel_add(chunk, flow);
 
     parcel->records = answer->records;
@@ -167,13 +191,16 @@ static void records_take(struct flow *flow, struct chunk *chunk, const struct fe
 static void out_of_range(struct flow *flow, struct chunk *chunk, const struct fetch_answer *answer)
 {
     bool is_before = answer->log_start_offset >= 0 && flow->offset < answer->log_start_offset;
+    struct parcel *parcel;
 
     leaders_want(flow->fetcher);
     flow_delay(flow);
-    if (!is_before && flow->failures < GONE_TRIES)
+    if (!is_before && ++flow->denials < GONE_TRIES)
         return;
     flow->is_lost = true;
-    parcel_add(chunk, flow)->error = "the broker has no such offset";
+    parcel = parcel_add(chunk, flow);
+    parcel->error = "the broker has no such offset";
+    parcel->is_lost = true;
 }
 
 static bool is_about_leaders(int16_t error)
@@ -204,6 +231,9 @@ static const char *error_text(int16_t error)
 
 void flow_answer(struct flow *flow, struct chunk *chunk, const struct fetch_answer *answer)
 {
+    flow->had_turn = true;
+    if (answer->error != KAFKA_ERROR_OFFSET_OUT_OF_RANGE)
+        flow->denials = 0;
     if (answer->error == KAFKA_ERROR_NONE) {
         records_take(flow, chunk, answer);
         return;

@@ -30,6 +30,7 @@ struct parcel {
     struct aborted_transactions aborted;
     struct slice records;
     const char *error; /* instead of records; or NULL */
+    bool is_lost;      /* `error` is that the records are gone */
 };
 
 /* A response, or as much of it as has come. */
@@ -65,13 +66,13 @@ struct fetch_link {
     bool is_asked;
     int16_t refusal; /* enum kafka_error: why the last answer was of no use */
     int64_t asked_ns;
+    int64_t heard_ns;      /* when something came of the answer, or it was asked for */
     int64_t asked_wait_ns; /* how long the broker may take over it */
     int64_t retry_ns;
     unsigned attempts;
     int32_t correlation_id;
     int16_t fetch_version;
     uint32_t chunks_waiting;
-    uint32_t first; /* of its flows: the one that comes first in the next request */
 };
 
 struct flow {
@@ -86,10 +87,12 @@ struct flow {
     int64_t told_end;        /* FETCHED_END was handed out for this offset; -1 */
     int64_t retry_ns;        /* not to be asked for before */
     unsigned failures;       /* in a row */
+    unsigned denials;        /* of these, the last ones that said that there is no such offset */
     uint32_t bytes_max;
     uint32_t asked_generation; /* at the request under way; 0: it is not in it */
     bool is_read;
-    bool is_lost; /* what comes next is gone: nothing is asked for any more */
+    bool is_lost;  /* what comes next is gone: nothing is asked for any more */
+    bool had_turn; /* in the answer that is being read */
 };
 
 struct fetcher {
@@ -107,7 +110,8 @@ struct fetcher {
     struct fetch_link links[FETCHER_LINKS_MAX];
     struct flow ***flows; /* by source and partition; NULL: not read */
     int32_t *partition_counts;
-    struct flow **list; /* all, in any order */
+    struct flow **list;   /* all, those first that have waited longest for records */
+    struct flow **turned; /* scratch of flows_turn */
     uint32_t list_count;
     uint32_t list_cap;
     struct parcel *first; /* to be polled */
@@ -147,6 +151,10 @@ void flow_answer(struct flow *flow, struct chunk *chunk, const struct fetch_answ
 
 /* What is under way of it is not wanted; it is asked for again from `offset` on, not at once. */
 void flow_restart(struct flow *flow, int64_t offset);
+
+/* Brokers fill an answer in the order of the request, up to a bound: those that had their turn go
+ * behind those that had none. */
+void flows_turn(struct fetcher *fetcher);
 
 /* The leaders that are known are not right. */
 void leaders_want(struct fetcher *fetcher);

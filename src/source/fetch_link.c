@@ -154,14 +154,15 @@ static void connect_begin(struct fetch_link *link)
 
 static struct buf *ask_begin(struct fetch_link *link, enum kafka_api api, int16_t version)
 {
+    link->correlation_id = link->correlation_id < INT32_MAX ? link->correlation_id + 1 : 0;
     link->asked = (struct kafka_request){
         .api = api,
         .version = version,
-        .correlation_id = ++link->correlation_id,
+        .correlation_id = link->correlation_id,
         .client_id = client_id,
     };
     link->is_asked = true;
-    link->asked_ns = link->fetcher->now_ns;
+    link->asked_ns = link->heard_ns = link->fetcher->now_ns;
     link->asked_wait_ns = 0;
     return link->fetcher->io.out(link->fetcher->io.context, link->number);
 }
@@ -181,7 +182,7 @@ static void ask_versions(struct fetch_link *link, int16_t version)
     ask_end(link);
 }
 
-/* The flows of the link that may be asked for, those first whose turn it is, by source. */
+/* The flows of the link that may be asked for, in the list's order, by source. */
 static uint32_t wanted(struct fetch_link *link, struct fetch_topic *topics,
                        struct fetch_partition *parts)
 {
@@ -191,7 +192,7 @@ static uint32_t wanted(struct fetch_link *link, struct fetch_topic *topics,
     uint64_t sources_done[PLAN_SOURCES_MAX / 64 + 1] = {0};
 
     for (uint32_t i = 0; i < fetcher->list_count; i++) {
-        const struct flow *head = fetcher->list[(link->first + i) % fetcher->list_count];
+        const struct flow *head = fetcher->list[i];
         uint64_t bit = UINT64_C(1) << head->source % 64;
 
         if (head->link != link || (sources_done[head->source / 64] & bit))
@@ -202,7 +203,7 @@ static uint32_t wanted(struct fetch_link *link, struct fetch_topic *topics,
         *topic = (struct fetch_topic){.name = slice_of(fetcher->plan->sources[head->source].topic),
                                       .partitions = &parts[part_count]};
         for (uint32_t j = i; j < fetcher->list_count; j++) {
-            struct flow *flow = fetcher->list[(link->first + j) % fetcher->list_count];
+            struct flow *flow = fetcher->list[j];
 
             if (flow->link != link || flow->source != head->source || flow->is_lost ||
                 flow->retry_ns > fetcher->now_ns)
@@ -265,7 +266,8 @@ static int versions_answered(struct fetch_link *link, struct wire_reader body)
         return error;
     if (versions.error == KAFKA_ERROR_UNSUPPORTED_VERSION && link->asked.version > 0) {
         if (kafka_api_choose(KAFKA_API_API_VERSIONS, versions.broker[KAFKA_API_API_VERSIONS],
-                             &version))
+                             &version) ||
+            version >= link->asked.version)
             version = 0;
         ask_versions(link, version);
         return 0;
@@ -280,7 +282,6 @@ static int versions_answered(struct fetch_link *link, struct wire_reader body)
         return error;
     counter_add(&link->fetcher->stats.connects, 1);
     link->state = LINK_READY;
-    link->attempts = 0;
     return 0;
 }
 
@@ -300,6 +301,7 @@ static int records_answered(struct fetch_link *link, struct chunk *chunk, struct
     }
     parcels_reserve(chunk, fetcher->list_count);
     fetcher->leaders_tries = 0;
+    link->attempts = 0;
     if (response.throttle_ms > 0)
         link->retry_ns = fetcher->now_ns + MIN(response.throttle_ms, 60000) * NS_PER_MS;
     while (fetch_response_next(&response, &answer)) {
@@ -311,16 +313,9 @@ static int records_answered(struct fetch_link *link, struct chunk *chunk, struct
         flow->asked_generation = 0;
         flow_answer(flow, chunk, &answer);
     }
-    /* Where the records stopped, the next request begins. */
-    if (chunk->parcels_left > 0 && fetcher->list_count > 0) {
-        const struct flow *last = chunk->parcels[chunk->parcels_left - 1].flow;
-
-        for (uint32_t i = 0; i < fetcher->list_count; i++) {
-            if (fetcher->list[i] == last)
-                link->first = (i + 1) % fetcher->list_count;
-        }
+    flows_turn(fetcher);
+    if (chunk->parcels_left > 0)
         hdr_record(&fetcher->stats.wait_ns, fetcher->now_ns - link->asked_ns, 1);
-    }
     return 0;
 }
 
@@ -410,6 +405,7 @@ void fetcher_received(struct fetcher *fetcher, unsigned number, size_t len, int6
     struct chunk *chunk = link->chunk;
 
     fetcher->now_ns = MAX(fetcher->now_ns, now_ns);
+    link->heard_ns = fetcher->now_ns;
     if (chunk->size_got < KAFKA_SIZE_BYTES) {
         chunk->size_got += len;
         if (chunk->size_got == KAFKA_SIZE_BYTES && chunk_size(chunk))
@@ -447,7 +443,7 @@ void link_turn(struct fetch_link *link)
         break;
     }
     if (link->is_asked) {
-        if (now_ns - link->asked_ns >= link->asked_wait_ns + ANSWER_NS)
+        if (now_ns - link->heard_ns >= link->asked_wait_ns + ANSWER_NS)
             away(link, "no answer");
     } else if (now_ns >= link->retry_ns && link->chunks_waiting < CHUNKS_MAX) {
         ask_records(link);
@@ -476,7 +472,7 @@ int64_t link_deadline_ns(const struct fetch_link *link)
     if (link->state < LINK_ASKING_VERSIONS)
         return FETCHER_NOT_DUE;
     if (link->is_asked)
-        return link->asked_ns + link->asked_wait_ns + ANSWER_NS;
+        return link->heard_ns + link->asked_wait_ns + ANSWER_NS;
     if (link->chunks_waiting >= CHUNKS_MAX)
         return FETCHER_NOT_DUE;
     return flows_due_ns(link);

@@ -64,6 +64,7 @@ void fetcher_free(struct fetcher *fetcher)
     free(fetcher->flows);
     free(fetcher->partition_counts);
     free(fetcher->list);
+    free(fetcher->turned);
     free(fetcher->parts);
     free(fetcher->topics);
     free(fetcher->records);
@@ -99,8 +100,9 @@ static void list_add(struct fetcher *fetcher, struct flow *flow)
     if (fetcher->list_count == fetcher->list_cap) {
         fetcher->list_cap = MAX(fetcher->list_cap * 2, 16u);
         fetcher->list = realloc(fetcher->list, fetcher->list_cap * sizeof(struct flow *));
+        fetcher->turned = realloc(fetcher->turned, fetcher->list_cap * sizeof(struct flow *));
         fetcher->parts = realloc(fetcher->parts, fetcher->list_cap * sizeof(*fetcher->parts));
-        CHECK(fetcher->list && fetcher->parts);
+        CHECK(fetcher->list && fetcher->turned && fetcher->parts);
     }
     fetcher->list[fetcher->list_count++] = flow;
 }
@@ -125,7 +127,6 @@ void fetcher_add(struct fetcher *fetcher, uint32_t source, int32_t partition, in
     flow->end_offset = flow->told_end = -1;
     flow->retry_ns = 0;
     flow->failures = 0;
-    flow->is_lost = false;
     flow->bytes_max = PARTITION_BYTES;
     flow->is_read = true;
     list_add(fetcher, flow);
@@ -210,7 +211,8 @@ static size_t parcel_end(struct fetcher *fetcher, struct fetched *out)
 
     flow->failures = 0;
     flow->polled = MAX(flow->polled, fetcher->batches.position);
-    if (flow->polled >= parcel->end_offset && flow->told_end != flow->polled) {
+    if (parcel->end_offset >= 0 && flow->polled >= parcel->end_offset &&
+        flow->told_end != flow->polled) {
         mark_set(out, FETCHED_END, flow, flow->polled, NULL);
         flow->told_end = flow->polled;
         marks = 1;
@@ -260,7 +262,7 @@ static size_t parcel_poll(struct fetcher *fetcher, struct fetched *out, size_t m
         return 0;
     }
     if (parcel->error) {
-        mark_set(out, flow->is_lost ? FETCHED_LOST : FETCHED_ERROR, flow, flow->polled,
+        mark_set(out, parcel->is_lost ? FETCHED_LOST : FETCHED_ERROR, flow, flow->polled,
                  parcel->error);
         parcel_pop(fetcher);
         return 1;
