@@ -13,7 +13,7 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
 .PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sim mutation \
-        bench bench-slides install clean format format-check help
+        bench bench-slides bench-micro bench-micro-record install clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -61,6 +61,12 @@ bench-slides: release
 	@cmake --build --preset release --target bench_slides -j $(JOBS) >build/bench-slides.log
 	@/usr/bin/python3 bench/slides.py $(ARGS)
 
+bench-micro bench-micro-record: release
+	@scripts/dependencies.sh test
+	@cmake --build --preset release --target bench_micro -j $(JOBS) >build/bench-micro.log || \
+		{ cat build/bench-micro.log; exit 1; }
+	@/usr/bin/python3 bench/micro/micro.py $(if $(findstring record,$@),record,table) $(ARGS)
+
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
 
@@ -88,6 +94,8 @@ help:
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
 	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
+	@echo 'make bench-micro        ns, instructions, allocations per operation (ARGS="decode/* --times")'
+	@echo 'make bench-micro-record what `make test` compares instructions with: count anew'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'
