@@ -299,7 +299,7 @@ static void pane_end(void *state)
     free(bench);
 }
 
-/* ---- events: decode to apply, of 285-byte records, 13 an hour for each of 400 users.
+/* ---- events: decode to apply, of 208-byte records, 13 an hour for each of 400 users.
  *
  * By window and slide: emission aside, the cost is to be the same. */
 

@@ -89,11 +89,13 @@ def jars():
 
 
 class Broker:
-    """Use as a context manager: started on entry, stopped on exit."""
+    """Use as a context manager: started on entry, stopped on exit. `kept`: the folder may hold the
+    data of an earlier one, and what this one has is there for the next."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, kept=False):
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=kept)
+        self.kept = kept
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.log = self.folder / "broker.log"
@@ -105,15 +107,19 @@ class Broker:
                 port=self.port, controller_port=free_port(), data=self.folder / "data"
             )
         )
-        self._java("kafka.tools.StorageTool", "format", "-t", "freshet-test-cluster-id",
-                   "-c", self.config).wait(60)  # fmt: skip
+        if not (self.folder / "data/meta.properties").exists():
+            self._java("kafka.tools.StorageTool", "format", "-t", "freshet-test-cluster-id",
+                       "-c", self.config).wait(60)  # fmt: skip
 
     def __enter__(self):
         self.start()
         return self
 
     def __exit__(self, *_):
-        kill(self.child)  # nothing of it is needed any more
+        if self.kept:
+            self.stop()
+        else:
+            kill(self.child)  # nothing of it is needed any more
 
     def start(self):
         self.child = self._java("kafka.Kafka", self.config)
