@@ -12,8 +12,8 @@ MINUTES ?= 10
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sim mutation \
-        bench bench-slides bench-micro bench-micro-record install clean format format-check help
+.PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sharing sim \
+        mutation bench bench-slides bench-micro bench-micro-record install clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -45,6 +45,12 @@ crash: release
 soak: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 tests/integration/soak.py --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
+sharing: release
+	@scripts/dependencies.sh demo test
+	@cmake --preset lines >build/lines.log 2>&1 || { cat build/lines.log; exit 1; }
+	@cmake --build --preset lines -j $(JOBS) --target freshet
+	@/usr/bin/python3 tests/integration/sharing.py $(ARGS)
 
 sim: release
 	@build/release/sim --seeds $(SEEDS) --first $(SEED)
@@ -89,6 +95,7 @@ help:
 	@echo 'make crash              kill -9 at every place that has a name, and restart (SEED=1)'
 	@echo 'make soak               load while engine, Redis and broker are killed (MINUTES=10 SEED=1'
 	@echo '                        ARGS="--partitioning shuffle")'
+	@echo 'make sharing            no cache line is written by two shards (ARGS="--example fraud")'
 	@echo 'make sim                a simulated Kafka, Redis and clock, under seeds (SEEDS=5000 SEED=first)'
 	@echo 'make mutation           do the unit tests catch faults planted in the core?'
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'

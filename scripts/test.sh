@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 jobs=$(nproc)
 failed=
-steps=${*:-build layers reference unit instructions asan sim sim-asan tsan failpoints \
+steps=${*:-build layers reference unit instructions asan sim sim-asan tsan sharing failpoints \
     integration integration-asan integration-tsan}
 
 now() { date +%s; }
@@ -58,6 +58,12 @@ instructions() {
         /usr/bin/python3 bench/micro/micro.py check
 }
 
+sharing() {
+    build release && cmake --preset lines &&
+        cmake --build --preset lines -j "$jobs" --target freshet &&
+        /usr/bin/python3 tests/integration/sharing.py
+}
+
 failpoints() {
     cmake --preset failpoints && cmake --build --preset failpoints -j "$jobs" --target freshet
 }
@@ -89,6 +95,7 @@ step asan 'the same under AddressSanitizer and UBSan' unit asan
 step sim 'simulated Kafka, Redis and clock, under seeds' simulation release
 step sim-asan 'the same under AddressSanitizer and UBSan' simulation asan
 step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
+step sharing 'no cache line is written by two shards' sharing
 step failpoints 'a build that the next step kills at named places' failpoints
 step watched integration 'a real Kafka broker and a real redis-server' integration release
 step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \
