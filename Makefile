@@ -12,8 +12,9 @@ MINUTES ?= 10
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
-.PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sim mutation \
-        bench bench-slides bench-wire install clean format format-check help
+.PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sharing sim \
+        mutation bench bench-slides bench-wire bench-micro bench-micro-record install clean format \
+        format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -46,6 +47,12 @@ soak: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 tests/integration/soak.py --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
+sharing: release
+	@scripts/dependencies.sh demo test
+	@cmake --preset lines >build/lines.log 2>&1 || { cat build/lines.log; exit 1; }
+	@cmake --build --preset lines -j $(JOBS) --target freshet
+	@/usr/bin/python3 tests/integration/sharing.py $(ARGS)
+
 sim: release
 	@build/release/sim --seeds $(SEEDS) --first $(SEED)
 
@@ -64,6 +71,12 @@ bench-slides: release
 bench-wire: release
 	@cmake --build --preset release --target bench_wire -j $(JOBS) >build/bench-wire.log
 	@build/release/tests/bench_wire $(ARGS)
+
+bench-micro bench-micro-record: release
+	@scripts/dependencies.sh test
+	@cmake --build --preset release --target bench_micro -j $(JOBS) >build/bench-micro.log || \
+		{ cat build/bench-micro.log; exit 1; }
+	@/usr/bin/python3 bench/micro/micro.py $(if $(findstring record,$@),record,table) $(ARGS)
 
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
@@ -87,12 +100,16 @@ help:
 	@echo 'make crash              kill -9 at every place that has a name, and restart (SEED=1)'
 	@echo 'make soak               load while engine, Redis and broker are killed (MINUTES=10 SEED=1'
 	@echo '                        ARGS="--partitioning shuffle")'
+	@echo 'make sharing            no cache line is written by two shards (ARGS="--example fraud")'
 	@echo 'make sim                a simulated Kafka, Redis and clock, under seeds (SEEDS=5000 SEED=first)'
 	@echo 'make mutation           do the unit tests catch faults planted in the core?'
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
-	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
+	@echo 'make bench              the examples on a real broker: events/s, CPU, memory'
+	@echo '                        (ARGS="--example fraud --sinks none --events 500000")'
 	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
 	@echo 'make bench-wire         cost per record of Kafka batches: checksum, codecs, parsing (ARGS="4 190")'
+	@echo 'make bench-micro        ns, instructions, allocations per operation (ARGS="decode/* --times")'
+	@echo 'make bench-micro-record what `make test` compares instructions with: count anew'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'

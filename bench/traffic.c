@@ -1,10 +1,10 @@
 /* traffic - fills a topic with the events of one of the example pipelines (cli/traffic.h).
  *
- *   traffic BROKERS SETTING EVENTS [USERS [SPAN_HOURS [SEED]]]
+ *   traffic BROKERS SETTING EVENTS [USERS [SPAN_HOURS [SEED [TOPIC]]]]
  *
- * SETTING: user_activity, session_features or fraud; the topic is the example's and must exist.
- * Records are keyed by user with the partitioner of Java's clients, their timestamps are the event
- * time at which they are produced. */
+ * SETTING: user_activity, session_features or fraud. The topic, by default the example's, must
+ * exist. Records are keyed by user with the partitioner of Java's clients, their timestamps are the
+ * event time at which they are produced. */
 
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
@@ -60,11 +60,12 @@ int main(int argc, char **argv)
     struct traffic traffic;
     struct traffic_event event;
     rd_kafka_t *producer;
+    const char *topic;
     uint64_t bytes = 0;
 
     if (argc < 4 || traffic_setting_parse(argv[2], &options.setting)) {
         fprintf(stderr, "usage: traffic BROKERS user_activity|session_features|fraud EVENTS "
-                        "[USERS [SPAN_HOURS [SEED]]]\n");
+                        "[USERS [SPAN_HOURS [SEED [TOPIC]]]]\n");
         return 2;
     }
     options.events = number(argv, argc, 3, 0);
@@ -76,9 +77,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "traffic: no producer\n");
         return 1;
     }
+    topic = argc > 7 ? argv[7] : traffic_topic(options.setting);
     traffic_init(&traffic, &options);
     while (traffic_next(&traffic, &event)) {
-        send_one(producer, traffic_topic(options.setting), &event);
+        send_one(producer, topic, &event);
         bytes += event.value.len;
         if (traffic.next % 1000 == 0)
             rd_kafka_poll(producer, 0);

@@ -34,6 +34,7 @@ test='
 command java default-jre-headless runs the Kafka broker of the tests
 command mvn maven fetches the Kafka broker of the tests
 command /usr/bin/python3 python3 runs the integration tests
+command valgrind valgrind counts instructions
 python yaml python3-yaml reads pipeline files in the tests
 python redis python3-redis reads Redis in the tests
 python confluent_kafka python3-confluent-kafka reads and writes Kafka in the tests

@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 jobs=$(nproc)
 failed=
-steps=${*:-build layers reference unit asan sim sim-asan tsan failpoints integration \
-    integration-asan integration-tsan}
+steps=${*:-build layers reference unit instructions asan sim sim-asan tsan sharing failpoints \
+    integration integration-asan integration-tsan}
 
 now() { date +%s; }
 
@@ -53,6 +53,17 @@ build() { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; }
 
 unit() { build "$1" && ctest --preset "$1" -j "$jobs" -LE sim; }
 
+instructions() {
+    build release && cmake --build --preset release -j "$jobs" --target bench_micro &&
+        /usr/bin/python3 bench/micro/micro.py check
+}
+
+sharing() {
+    build release && cmake --preset lines &&
+        cmake --build --preset lines -j "$jobs" --target freshet &&
+        /usr/bin/python3 tests/integration/sharing.py
+}
+
 failpoints() {
     cmake --preset failpoints && cmake --build --preset failpoints -j "$jobs" --target freshet
 }
@@ -79,10 +90,12 @@ step build 'release build, warnings are errors' build release
 step layers 'an include across layers does not compile' scripts/check-layers.sh
 step reference 'the reference, against examples worked by hand' reference
 step unit 'unit tests and fuzz corpus, release' unit release
+step instructions 'none of the small benches takes more than is recorded' instructions
 step asan 'the same under AddressSanitizer and UBSan' unit asan
 step sim 'simulated Kafka, Redis and clock, under seeds' simulation release
 step sim-asan 'the same under AddressSanitizer and UBSan' simulation asan
 step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
+step sharing 'no cache line is written by two shards' sharing
 step failpoints 'a build that the next step kills at named places' failpoints
 step watched integration 'a real Kafka broker and a real redis-server' integration release
 step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \

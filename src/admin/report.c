@@ -129,7 +129,7 @@ static void status_stages(const struct engine *engine, struct buf *out)
         report_stage(engine, stage_name(s), hdr);
         buf_printf(out, "%s\"%s\":{\"count\":%" PRIu64, s ? "," : "", stage_name(s),
                    (uint64_t)atomic_load(&hdr->count));
-        buf_printf(out, ",\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}",
+        buf_printf(out, ",\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
                    (double)hdr_quantile(hdr, 0.5) / 1e3, (double)hdr_quantile(hdr, 0.99) / 1e3,
                    (double)hdr_quantile(hdr, 0.999) / 1e3,
                    (double)(uint64_t)atomic_load(&hdr->max) / 1e3);

@@ -28,6 +28,10 @@ void arena_done(struct arena *arena)
     CHECK(arena_used_bytes(arena) == 0);
 }
 
+void arena_own_malloc(void)
+{
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     void *memory = malloc(size);
@@ -82,6 +86,15 @@ void arena_done(struct arena *arena)
     mallctl("tcache.destroy", NULL, NULL, &arena->cache, sizeof(arena->cache));
     snprintf(name, sizeof(name), "arena.%u.destroy", arena->index);
     mallctl(name, NULL, NULL, NULL, 0);
+}
+
+void arena_own_malloc(void)
+{
+    unsigned index;
+    size_t size = sizeof(index);
+
+    CHECK(mallctl("arenas.create", &index, &size, NULL, 0) == 0);
+    CHECK(mallctl("thread.arena", NULL, NULL, &index, sizeof(index)) == 0);
 }
 
 void *arena_alloc(struct arena *arena, size_t size)

@@ -23,6 +23,10 @@ void arena_init(struct arena *arena);
 /* Everything allocated from it must have been freed. */
 void arena_done(struct arena *arena);
 
+/* What the calling thread gets from malloc comes from an arena of its own from now on, so that its
+ * writes share no cache line with another thread's. That arena stays: others may free from it. */
+void arena_own_malloc(void);
+
 /* `size` > 0. Uninitialised. */
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_calloc(struct arena *arena, size_t size);

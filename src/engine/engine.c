@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/lines.h"
 #include "engine/internal.h"
 #include "kafka/client.h"
 #include "sink/redis_client.h"
@@ -116,8 +117,7 @@ static void progress_create(struct engine *engine)
 
     CHECK(progress);
     for (uint32_t i = 0; i < engine->plan->source_count; i++) {
-        progress[i] = calloc(partition_count(engine, i), sizeof(**progress));
-        CHECK(progress[i]);
+        progress[i] = lines_calloc(partition_count(engine, i), sizeof(**progress));
         for (uint32_t j = 0; j < partition_count(engine, i); j++) {
             atomic_init(&progress[i][j].position, -1);
             atomic_init(&progress[i][j].record_ms, -1);

@@ -1,5 +1,6 @@
 #include "shard/mailbox.h"
 
+#include "base/lines.h"
 #include "freshet/source.h"
 
 #define BLOCKS      4
@@ -15,8 +16,7 @@ void mailbox_init(struct mailbox *mailbox)
     memset(mailbox, 0, sizeof(*mailbox));
     spsc_init(&mailbox->full, BLOCKS);
     spsc_init(&mailbox->empty, BLOCKS);
-    mailbox->blocks = calloc(BLOCKS, sizeof(*mailbox->blocks));
-    CHECK(mailbox->blocks);
+    mailbox->blocks = lines_calloc(BLOCKS, sizeof(*mailbox->blocks));
     for (int i = 0; i < BLOCKS; i++)
         CHECK(spsc_push(&mailbox->empty, &mailbox->blocks[i]));
 }

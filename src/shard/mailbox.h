@@ -53,12 +53,12 @@ struct mail_block {
 struct mailbox {
     struct spsc full;
     struct spsc empty;
-    struct mail_block *blocks;
-    struct mail_block *filling; /* sender's, or NULL */
-    bool must_wake;             /* sender's: full blocks were handed over since the last flush */
-    struct mail_block *reading; /* receiver's, or NULL */
-    size_t read;                /* bytes of it that are done */
-    bool is_closed;             /* receiver: MAIL_CLOSING was read */
+    alignas(CACHE_LINE) struct mail_block *blocks; /* sender's line */
+    struct mail_block *filling;                    /* or NULL */
+    bool must_wake; /* full blocks were handed over since the last flush */
+    alignas(CACHE_LINE) struct mail_block *reading; /* receiver's line; or NULL */
+    size_t read;                                    /* bytes of it that are done */
+    bool is_closed;                                 /* MAIL_CLOSING was read */
 };
 
 void mailbox_init(struct mailbox *mailbox);

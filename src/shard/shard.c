@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/lines.h"
 #include "shard/internal.h"
 
 #define RING_CAPACITY     4096 /* commands: a partition each, at the most */
@@ -424,13 +425,12 @@ int shard_open(struct shard *shard, struct err *err)
 
     arena_init(&shard->arena);
     intern_init(&shard->intern, &shard->arena);
-    shard->stats.sources = calloc(plan->source_count, sizeof(*shard->stats.sources));
-    shard->stats.views = calloc(plan->view_count, sizeof(*shard->stats.views));
-    shard->stats.view_bytes = calloc(plan->view_count, sizeof(*shard->stats.view_bytes));
+    shard->stats.sources = lines_calloc(plan->source_count, sizeof(*shard->stats.sources));
+    shard->stats.views = lines_calloc(plan->view_count, sizeof(*shard->stats.views));
+    shard->stats.view_bytes = lines_calloc(plan->view_count, sizeof(*shard->stats.view_bytes));
     shard->decoders = calloc(plan->source_count, sizeof(struct decoder *));
     shard->run.fields = calloc((size_t)RUN_MAX * fields_max(plan), sizeof(*shard->run.fields));
-    CHECK(shard->stats.sources && shard->stats.views && shard->stats.view_bytes &&
-          shard->decoders && shard->run.fields);
+    CHECK(shard->decoders && shard->run.fields);
     for (uint32_t i = 0; i < plan->source_count; i++)
         shard->decoders[i] = decoder_create(&plan->sources[i]);
     memory_init(shard);
@@ -504,9 +504,9 @@ const struct fetcher_stats *shard_fetch_stats(const struct shard *shard)
 
 bool shard_command(struct shard *shard, const struct command *command)
 {
-    struct command *copy = malloc(sizeof(*copy));
+    /* The shard frees it, and what it then puts there must not share a line with others'. */
+    struct command *copy = lines_calloc(1, sizeof(*copy));
 
-    CHECK(copy);
     *copy = *command;
     if (!spsc_push(&shard->commands, copy)) {
         free(copy);

@@ -12,6 +12,8 @@
 #ifndef FRESHET_SHARD_SHARD_H
 #define FRESHET_SHARD_SHARD_H
 
+#include <stdalign.h>
+
 #include "checkpoint/checkpoint.h"
 #include "shard/mailbox.h"
 #include "shard/stats.h"
@@ -28,7 +30,8 @@ struct shard;
 /* How far a partition has been read; written by its shard (and, while it has none, by the control
  * thread), read by any. */
 struct progress {
-    _Atomic int64_t position;  /* the offset behind the last record that was applied, or -1 */
+    alignas(CACHE_LINE) _Atomic int64_t
+        position;              /* the offset behind the last record that was applied, or -1 */
     _Atomic int64_t record_ms; /* that record's timestamp, or -1 */
     _Atomic int64_t committed; /* the group's offset, or -1; the control thread's */
     _Atomic int64_t end;       /* of the partition, as its leader said last, or -1 */

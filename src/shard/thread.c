@@ -66,6 +66,7 @@ static void *thread_main(void *context)
     snprintf(name, sizeof(name), "shard-%u", shard->number % 1000);
     pthread_setname_np(pthread_self(), name);
     pin(shard->cpu);
+    arena_own_malloc();
 
     error = start->error = shard_open(shard, start->err);
     life_set(shard, LIFE_RUNNING); /* `start` is gone from here on */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lines.h"
 #include "uring/op.h"
 
 #define DISABLED_PATH "/proc/sys/kernel/io_uring_disabled"
@@ -195,10 +196,9 @@ static void wake_arm(struct loop *loop)
 
 int loop_create(const struct loop_options *options, struct loop **ret, struct err *err)
 {
-    struct loop *loop = calloc(1, sizeof(*loop));
+    struct loop *loop = lines_calloc(1, sizeof(*loop));
     int error;
 
-    CHECK(loop);
     loop->streams_max = options->streams_max;
     loop->watches_max = options->watches_max;
     ops_create(loop);

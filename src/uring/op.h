@@ -10,6 +10,7 @@
 #define FRESHET_URING_OP_H
 
 #include <liburing.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 
 #include "freshet/slice.h"
@@ -42,7 +43,6 @@ struct loop {
     int wake_fd;
     uint64_t wake_op;
     uint64_t wake_count; /* the kernel reads the eventfd into it */
-    _Atomic bool woken;  /* a wake-up is on its way */
 
     /* Receiving: a ring of buffers that the kernel fills, or, where it knows none, one a stream. */
     struct io_uring_buf_ring *recv_ring;
@@ -63,6 +63,9 @@ struct loop {
     struct watch *watches;
     uint32_t watches_count;
     uint32_t watches_max;
+
+    /* Written by those who wake it too: on a line of its own. */
+    alignas(CACHE_LINE) _Atomic bool woken; /* a wake-up is on its way */
 };
 
 /* Takes a slot and an entry for the submission ring. The caller prepares the entry and then sets

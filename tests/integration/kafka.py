@@ -89,12 +89,14 @@ def jars():
 
 
 class Broker:
-    """Use as a context manager: started on entry, stopped on exit."""
+    """Use as a context manager: started on entry, stopped on exit. `kept`: the folder may hold the
+    data of an earlier one, and what this one has is there for the next."""
 
-    def __init__(self, folder, **properties):
+    def __init__(self, folder, kept=False, **properties):
         """`properties`: further ones of the broker, with _ for the dots in their names."""
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=kept)
+        self.kept = kept
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.log = self.folder / "broker.log"
@@ -107,15 +109,19 @@ class Broker:
             )
             + "".join(f"{key.replace('_', '.')}={value}\n" for key, value in properties.items())
         )
-        self._java("kafka.tools.StorageTool", "format", "-t", "freshet-test-cluster-id",
-                   "-c", self.config).wait(60)  # fmt: skip
+        if not (self.folder / "data/meta.properties").exists():
+            self._java("kafka.tools.StorageTool", "format", "-t", "freshet-test-cluster-id",
+                       "-c", self.config).wait(60)  # fmt: skip
 
     def __enter__(self):
         self.start()
         return self
 
     def __exit__(self, *_):
-        kill(self.child)  # nothing of it is needed any more
+        if self.kept:
+            self.stop()
+        else:
+            kill(self.child)  # nothing of it is needed any more
 
     def start(self):
         self.child = self._java("kafka.Kafka", self.config)
