@@ -10,7 +10,9 @@ what is not. CPU is user and system time of the whole process, kernel work for i
 
 - freshet: from the engine's creation to the last acknowledged write, by its own word;
 - peers: from the first record that is decoded, when the JVM reads its own /proc/self/stat, to the end
-  of the job, so that starting the JVM and the job is left out; compiling (`jit`, part of it) is not.
+  of the job, so that starting the JVM and the job is left out. Each goes over the topic twice in one
+  JVM: `cold` is the first pass, `CPU` the second, nearer to a job that has run for days. Compiling goes
+  on in it; `jit` is what of `CPU` the JVM's compiler threads took.
 
 Peak resident memory is the kernel's word at the end of each process.
 """
@@ -34,8 +36,8 @@ import equality
 import programs
 
 EXAMPLES = ("user_activity", "session_features", "fraud")
-FORMS = {"flink": ("window", "sliced"), "streams": ("window",)}
-REDIS_FORMS = ("sliced",)  # the others are compared without a sink
+FORMS = {"flink": ("window", "sliced", "chained"), "streams": ("window",)}
+REDIS_FORMS = ("sliced", "chained")  # the others are compared without a sink
 STREAMS_EXAMPLES = ("user_activity", "session_features")
 
 
@@ -62,11 +64,11 @@ def parse_options():
     parser.add_argument("--examples", nargs="+", default=EXAMPLES, choices=EXAMPLES)
     parser.add_argument("--programs", nargs="+", default=["freshet", "flink", "streams"],
                         choices=["freshet", "flink", "streams"])
-    parser.add_argument("--forms", nargs="+", default=["window", "sliced"],
-                        choices=["window", "sliced"])
+    parser.add_argument("--forms", nargs="+", default=FORMS["flink"], choices=FORMS["flink"])
     parser.add_argument("--sinks", nargs="+", default=["none", "redis"], choices=["none", "redis"])
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 2], help="of freshet")
     parser.add_argument("--parallelism", type=int, default=2, help="of the peers")
+    parser.add_argument("--passes", type=int, default=2, help="of a peer over the topic")
     parser.add_argument("--heap", default="6g", help="the JVM's largest (default 6g)")
     parser.add_argument("--java", default=[], action="append", metavar="=OPTION",
                         help="one more option for the JVM")
@@ -96,7 +98,13 @@ def peers_of(options, example):
         for form in forms
         if name in options.programs and form in options.forms
         and (name != "streams" or example in STREAMS_EXAMPLES)
+        and (form != "chained" or is_aligned(example))
     ]  # fmt: skip
+
+
+def is_aligned(example):
+    source = programs.source_of(programs.document_of(example))
+    return source.get("partitioning") == "aligned"
 
 
 def verify(place, example):
@@ -128,7 +136,7 @@ def measure(place, example):
     topic, made = fill(place, example, options.events, options.users)
     print(f"\n{example}: {made}, {options.users} users, {options.hours} h, "
           f"{common.PARTITIONS} partitions; load {os.getloadavg()[0]:.1f} before")  # fmt: skip
-    print(f"{'':20}{'sink':>7}{'CPU us/event':>14}{'jit':>7}{'ratio':>8}{'events/s':>12}"
+    print(f"{'':20}{'sink':>7}{'CPU us/event':>14}{'ratio':>7}{'jit':>7}{'cold':>8}{'ratio':>7}{'events/s':>12}"
           f"{'rows':>13}{'RSS MiB':>9}")
     base = {}
     for sink in options.sinks:
@@ -164,12 +172,21 @@ def jobs(place, example, sink):
 
 def report(one, base):
     cpu = one["cpu_us_per_event"]
+    cold = one.get("cold_us_per_event")
     if one["program"] == "freshet":
         base[one["sink"]] = cpu
-    ratio = f"{cpu / base[one['sink']]:.1f}" if one["sink"] in base else ""
-    jit = f"{one['compiler_us_per_event']:.1f}" if "compiler_us_per_event" in one else ""
-    print(f"{one['program'] + ' ' + one['form']:20}{one['sink']:>7}{cpu:>14.2f}{jit:>7}{ratio:>8}"
+    print(f"{one['program'] + ' ' + one['form']:20}{one['sink']:>7}{cpu:>14.2f}"
+          f"{ratio(cpu, one, base):>7}{number(one.get('jit_us_per_event')):>7}"
+          f"{number(cold):>8}{ratio(cold, one, base):>7}"
           f"{one['events_per_s']:>12,}{one['rows']:>13,}{one['rss_mib']:>9,}", flush=True)
+
+
+def number(value):
+    return "" if value is None else f"{value:.2f}"
+
+
+def ratio(cpu, one, base):
+    return f"{cpu / base[one['sink']]:.1f}" if cpu and one["sink"] in base else ""
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ public final class Event {
     public Utf8 item; // or page
     public Utf8 category;
     public long amount; // in hundredths
+    public int bucket; // of its user, for a task that reads its own partitions
 
     public void clear() {
         timeMs = NONE;

@@ -54,8 +54,12 @@ public final class EventReader {
         return name.getBytes(StandardCharsets.UTF_8);
     }
 
-    /** False: a dead letter. */
+    /** False: a dead letter, which an event too far ahead of its record is too. */
     public boolean read(byte[] json, long recordMs, Event into) {
+        return read(json, into) && into.timeMs <= recordMs + MAX_FUTURE_MS;
+    }
+
+    public boolean read(byte[] json, Event into) {
         if (json == null) {
             return false;
         }
@@ -68,7 +72,7 @@ public final class EventReader {
         } catch (JsonScanner.Malformed e) {
             return false;
         }
-        return complete() && event.timeMs <= recordMs + MAX_FUTURE_MS;
+        return complete();
     }
 
     private boolean complete() {

@@ -4,15 +4,21 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * What one run of this process has done and what it cost, printed at its end as a line of JSON. CPU is
- * user and system time of all threads, as /proc/self/stat has it: from the moment when the first
- * record is decoded, so that the start of the JVM and of the job is left out, to the end of the job.
+ * What one pass over the topic has done and what it cost, printed at its end as a line of JSON. CPU is
+ * user and system time of all threads of the process, as /proc/self/stat has it: from the moment when
+ * the first record is decoded, so that the start of the JVM and of the job is left out, to the end of
+ * the job. A second pass in the same process finds its code compiled.
  */
 public final class Run {
     private static final double TICKS_PER_S = 100; // of Linux towards programs, everywhere
+
+    private static final Path SELF = Path.of("/proc/self/stat");
+    private static final List<String> COMPILER = List.of("C1 Comp", "C2 Comp");
+    private static final List<String> COLLECTOR = List.of("GC Thread", "G1", "VM Thread");
 
     private static final AtomicLong rows = new AtomicLong();
     private static final AtomicLong beyond = new AtomicLong();
@@ -21,6 +27,8 @@ public final class Run {
     private static final AtomicLong late = new AtomicLong();
     private static boolean begun;
     private static double cpuAtStart;
+    private static double compilerAtStart;
+    private static double collectorAtStart;
     private static long startNs;
 
     private Run() {}
@@ -29,7 +37,9 @@ public final class Run {
     public static synchronized void begin() {
         if (!begun) {
             begun = true;
-            cpuAtStart = cpuOf(Path.of("/proc/self/stat"));
+            cpuAtStart = cpuOf(SELF);
+            compilerAtStart = threadsCpu(COMPILER);
+            collectorAtStart = threadsCpu(COLLECTOR);
             startNs = System.nanoTime();
         }
     }
@@ -50,14 +60,15 @@ public final class Run {
     }
 
     public static synchronized void end() {
-        double cpu = cpuOf(Path.of("/proc/self/stat")) - cpuAtStart;
+        double cpu = cpuOf(SELF) - cpuAtStart;
         double seconds = (System.nanoTime() - startNs) / 1e9;
         System.out.printf("{\"dead\":%d,\"late\":%d,\"rows\":%d,\"rows_beyond\":%d,"
-                        + "\"hash\":\"%016x\",\"seconds\":%.2f,\"cpu_s\":%.2f,\"start_cpu_s\":%.2f,"
+                        + "\"hash\":\"%016x\",\"seconds\":%.2f,\"cpu_s\":%.2f,\"before_s\":%.2f,"
                         + "\"compiler_cpu_s\":%.2f,\"gc_cpu_s\":%.2f}%n",
-                dead.get(), late.get(), rows.get(), beyond.get(), hash.get(),
-                seconds, cpu, cpuAtStart, threadsCpu("C1 Comp", "C2 Comp"),
-                threadsCpu("GC Thread", "ParGC", "G1", "VM Thread"));
+                dead.getAndSet(0), late.getAndSet(0), rows.getAndSet(0), beyond.getAndSet(0),
+                hash.getAndSet(0), seconds, cpu, cpuAtStart,
+                threadsCpu(COMPILER) - compilerAtStart, threadsCpu(COLLECTOR) - collectorAtStart);
+        begun = false;
     }
 
     private static double cpuOf(Path stat) {
@@ -70,16 +81,13 @@ public final class Run {
         }
     }
 
-    private static double threadsCpu(String... names) {
+    private static double threadsCpu(List<String> names) {
         double sum = 0;
         try (DirectoryStream<Path> tasks = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
             for (Path task : tasks) {
                 String name = Files.readString(task.resolve("comm"));
-                for (String wanted : names) {
-                    if (name.startsWith(wanted)) {
-                        sum += cpuOf(task.resolve("stat"));
-                        break;
-                    }
+                if (names.stream().anyMatch(name::startsWith)) {
+                    sum += cpuOf(task.resolve("stat"));
                 }
             }
         } catch (IOException e) {

@@ -24,7 +24,11 @@ public final class Utf8 implements Comparable<Utf8> {
     }
 
     public static Utf8 of(String text) {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        return of(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Of bytes that nobody changes any more. */
+    public static Utf8 of(byte[] bytes) {
         return new Utf8(bytes, hash(bytes, 0, bytes.length));
     }
 

@@ -24,6 +24,13 @@ public final class FlinkPeer {
 
     public static void main(String[] arguments) throws Exception {
         Options options = new Options(arguments);
+        for (long passes = options.number("passes"); passes > 0; passes--) {
+            job(options).execute();
+            Run.end();
+        }
+    }
+
+    private static StreamExecutionEnvironment job(Options options) {
         Workload workload = options.workload();
         long latenessMs = options.number("lateness-ms");
         StreamExecutionEnvironment flink = StreamExecutionEnvironment.createLocalEnvironment(
@@ -33,13 +40,13 @@ public final class FlinkPeer {
         List<DataStream<Row>> rows = switch (options.get("form")) {
             case "window" -> WindowForm.build(events, workload, latenessMs);
             case "sliced" -> SlicedForm.build(events, workload, latenessMs);
+            case "chained" -> SlicedForm.buildChained(events, workload, latenessMs);
             default -> throw new IllegalArgumentException("no such form");
         };
         for (int i = 0; i < rows.size(); i++) { // one each: so no row leaves the task it is made in
             rows.get(i).sinkTo(new RowSink(options.get("sink"), workload, i)).name("rows " + i);
         }
-        flink.execute();
-        Run.end();
+        return flink;
     }
 
     private static Configuration settings(Options options) {
