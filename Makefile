@@ -9,11 +9,13 @@ DEMO_SECONDS ?= 20
 SEEDS ?= 1000
 SEED ?= 1
 MINUTES ?= 10
+EVENTS ?= 2000000
+WORK ?= /tmp
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
 .PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sim mutation \
-        bench bench-slides install clean format format-check help
+        bench bench-slides bench-peers install clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -61,6 +63,11 @@ bench-slides: release
 	@cmake --build --preset release --target bench_slides -j $(JOBS) >build/bench-slides.log
 	@/usr/bin/python3 bench/slides.py $(ARGS)
 
+bench-peers: release
+	@scripts/dependencies.sh demo test peers
+	@cd bench/peers && mvn -B -q package
+	@/usr/bin/python3 bench/peers/run.py --events $(EVENTS) --work $(WORK) $(ARGS)
+
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
 
@@ -88,6 +95,9 @@ help:
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              events/s and CPU per event on a real broker (ARGS="--events 500000")'
 	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
+	@echo 'make bench-peers        the same work by Flink and Kafka Streams, with a table of ratios'
+	@echo '                        (EVENTS=2000000 WORK=/tmp ARGS="--examples fraud --json FILE";'
+	@echo '                        EVENTS=0: only compares rows)'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'

@@ -2,8 +2,8 @@
 
 Left out are rows that only freshet has: `empty` ones, by which idle users decay, and sessions that
 were withdrawn. Values must be equal to the last digit, but for
-- `distinct`: freshet estimates beyond 64 values (standard error at most 2 %), the peers count: there up
-  to 10 % apart;
+- `distinct`: freshet estimates beyond 64 values (standard error at most 2 %), the peers count:
+  there up to 10 % apart;
 - `mean` of amounts: to twelve digits, as the order of adding differs.
 """
 
@@ -61,3 +61,25 @@ def equal(kind, mine, other):
     if kind == "mean" and mine is not None and other is not None:
         return math.isclose(mine, other, rel_tol=MEAN_TOLERANCE)
     return mine == other
+
+
+def check_itself():
+    """Every kind of difference is noticed, and nothing that is none."""
+    document = {"views": {"v": {"features": {
+        "n": {"count": True}, "d": {"distinct": "f"}, "m": {"mean": "f"},
+        "l": {"last": "f", "n": 2},
+    }}}}  # fmt: skip
+    key = ("v", "u", 0, 60_000)
+    row = {"n": 200, "d": 100, "m": 0.3, "l": ["a", "b"]}
+    same = {**row, "d": 104, "m": 0.1 + 0.2}
+    wrong = [
+        {**row, "n": 201}, {**row, "d": 112}, {**row, "m": 0.3001}, {**row, "m": None},
+        {**row, "l": ["b", "a"]}, {"n": 200},
+    ]  # fmt: skip
+    pairs = [({key: row}, {}), ({}, {key: row}), *(({key: row}, {key: other}) for other in wrong)]
+    pairs.append(({key: {**row, "d": 63}}, {key: {**row, "d": 64}}))
+    if differences(document, {key: row}, {key: same}):
+        raise AssertionError("rows that are equal are called different")
+    for ours, theirs in pairs:
+        if not differences(document, ours, theirs):
+            raise AssertionError(f"{ours} and {theirs} are called equal")

@@ -59,16 +59,17 @@ def run_freshet(place, example, sink, shards, file=None):
     document = document_of(example)
     folder = place.next()
     server = place.redis if sink == "redis" else None
-    options = place.options
-    text = yaml.safe_load(common.pipeline(document, server, sink, shards, place.broker, folder, options))
+    text = yaml.safe_load(
+        common.pipeline(document, server, sink, shards, place.broker, folder, place.options)
+    )
     if file:
         text["outputs"] = {"file": {"path": str(file)}}
         source_of(text)["out_of_orderness"] = NO_EVENT_LATE
-    text["checkpoint"] = {"every": "30s", "min_pause": "0s"}
+    text["checkpoint"] = {"every": place.options.every, "min_pause": "0s"}
     path = folder / "pipeline.yaml"
     path.write_text(yaml.safe_dump(text, sort_keys=False))
     began = time.time()
-    messages, rss = run([options.build / "freshet", "run", path, "--bounded"], folder)
+    messages, rss = run([place.options.build / "freshet", "run", path, "--bounded"], folder)
     return {"program": "freshet", "form": f"{shards} shard{'s' if shards > 1 else ''}",
             **common.measured(messages, sink, shards, began), "rss_mib": rss}
 
@@ -88,10 +89,10 @@ def run_peer(place, peer, form, example, sink, file=None):
         "out-of-orderness-ms": milliseconds(behind),
         "lateness-ms": milliseconds(source["allowed_lateness"]),
         "idle-after-ms": milliseconds(source.get("idle_after", "30s")),
-        "checkpoint-ms": 30_000,
+        "checkpoint-ms": milliseconds(place.options.every),
         "checkpoints": folder / "checkpoints",
         "passes": 1 if file else place.options.passes,
-        "sink": {"none": "none", "redis": f"redis:{place.redis.socket}", "file": f"file:{file}"}[sink],
+        "sink": {"redis": f"redis:{place.redis.socket}", "file": f"file:{file}"}.get(sink, sink),
     }
     if peer == "streams":
         # Little data goes through hours of event time at once, and stores would forget windows

@@ -4,15 +4,16 @@
     make bench-peers EVENTS=500000 ARGS="--examples fraud --sinks none --programs freshet flink"
 
 Starts a broker and a redis-server and, for each example, lets all programs run over a small topic
-first and compares their rows (equality.py); then writes the topic to be measured and runs each over it
-in turn, to its end. docs/PERFORMANCE.md, "Peers", says how the peers are written and what is alike and
-what is not. CPU is user and system time of the whole process, kernel work for it included:
+first and compares their rows (equality.py); then writes the topic to be measured and runs each over
+it in turn, to its end. docs/PERFORMANCE.md, "Peers", says how the peers are written and what is
+alike and what is not. CPU is user and system time of the whole process, the kernel's for it
+included:
 
 - freshet: from the engine's creation to the last acknowledged write, by its own word;
-- peers: from the first record that is decoded, when the JVM reads its own /proc/self/stat, to the end
-  of the job, so that starting the JVM and the job is left out. Each goes over the topic twice in one
-  JVM: `cold` is the first pass, `CPU` the second, nearer to a job that has run for days. Compiling goes
-  on in it; `jit` is what of `CPU` the JVM's compiler threads took.
+- peers: from the first record that is decoded, when the JVM reads its own /proc/self/stat, to the
+  end of the job, so that starting the JVM and the job is left out. Each goes over the topic twice
+  in one JVM: `cold` is the first pass, `CPU` the second, nearer to a job that has run for days.
+  Compiling goes on in it; `jit` is what of `CPU` the JVM's compiler threads took.
 
 Peak resident memory is the kernel's word at the end of each process.
 """
@@ -20,6 +21,7 @@ Peak resident memory is the kernel's word at the end of each process.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +45,8 @@ STREAMS_EXAMPLES = ("user_activity", "session_features")
 
 def main():
     options = parse_options()
+    equality.check_itself()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so the folder goes
     with tempfile.TemporaryDirectory(prefix="freshet-peers-", dir=options.work) as folder:
         with kafka.Broker(Path(folder) / "broker") as broker, \
              RedisServer(Path(folder) / "redis", unix=True) as redis:
@@ -72,6 +76,7 @@ def parse_options():
     parser.add_argument("--heap", default="6g", help="the JVM's largest (default 6g)")
     parser.add_argument("--java", default=[], action="append", metavar="=OPTION",
                         help="one more option for the JVM")
+    parser.add_argument("--every", default="30s", help="from one checkpoint to the next")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each, the best one counts")
     parser.add_argument("--work", type=Path, help="folder for what is written (default /tmp)")
     parser.add_argument("--json", type=Path, help="append each run to this file")
@@ -136,8 +141,8 @@ def measure(place, example):
     topic, made = fill(place, example, options.events, options.users)
     print(f"\n{example}: {made}, {options.users} users, {options.hours} h, "
           f"{common.PARTITIONS} partitions; load {os.getloadavg()[0]:.1f} before")  # fmt: skip
-    print(f"{'':20}{'sink':>7}{'CPU us/event':>14}{'ratio':>7}{'jit':>7}{'cold':>8}{'ratio':>7}{'events/s':>12}"
-          f"{'rows':>13}{'RSS MiB':>9}")
+    print(f"{'':20}{'sink':>7}{'CPU us/event':>14}{'ratio':>7}{'jit':>7}{'cold':>8}{'ratio':>7}"
+          f"{'events/s':>12}{'rows':>13}{'RSS MiB':>9}")
     base = {}
     for sink in options.sinks:
         for job in jobs(place, example, sink):

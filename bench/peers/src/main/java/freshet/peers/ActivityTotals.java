@@ -17,7 +17,7 @@ public final class ActivityTotals implements Totals, Coding.Coded<ActivityTotals
     @Override
     public void add(Utf8 type, Utf8 page) {
         events++;
-        pages.add(page, 1);
+        pages.add(page);
         types.add(type, 1);
     }
 

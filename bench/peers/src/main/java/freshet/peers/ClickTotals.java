@@ -18,7 +18,7 @@ public final class ClickTotals implements Totals, Coding.Coded<ClickTotals> {
     @Override
     public void add(Utf8 item, Utf8 category) {
         events++;
-        items.add(item, 1);
+        items.add(item);
         categories.add(category, 1);
     }
 

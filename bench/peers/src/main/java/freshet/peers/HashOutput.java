@@ -1,8 +1,8 @@
 package freshet.peers;
 
 /**
- * Sink "none": every value of every row is looked at, so none can be left out, and comes into a hash
- * that does not depend on the order of rows.
+ * Sink "none": every value of every row is looked at, so none can be left out, and comes into a
+ * hash that does not depend on the order of rows.
  */
 final class HashOutput implements Output, Row.Features {
     private static final long FACTOR = 0x9E3779B97F4A7C15L;

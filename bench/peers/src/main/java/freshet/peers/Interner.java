@@ -13,8 +13,8 @@ public final class Interner {
     private final Utf8[] slots = new Utf8[SLOTS];
 
     public Utf8 get(byte[] bytes, int from, int length) {
-        int hash = Utf8.hash(bytes, from, length);
-        int slot = hash & SLOTS - 1;
+        long hash = Utf8.hash(bytes, from, length);
+        int slot = (int) hash & SLOTS - 1;
         Utf8 found = slots[slot];
         if (found != null && found.is(bytes, from, length)) {
             return found;

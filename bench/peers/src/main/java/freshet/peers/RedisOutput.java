@@ -9,10 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
 /**
- * Rows as HSET and EXPIRE of the user's key, with HDEL for what a row has no value for: what a sink of
- * a Flink job does, without the objects that a client library makes of each command. Commands are
- * sent by tens of kilobytes, and while they are on their way the next are made: replies are waited
- * for one batch late.
+ * Rows as HSET and EXPIRE of the user's key, with HDEL for what a row has no value for: what a sink
+ * of a Flink job does, without the objects that a client library makes of each command. Commands
+ * are sent by tens of kilobytes, and while they are on their way the next are made: replies are
+ * waited for one batch late.
  *
  * <p>Rows that only the end of the input has fired are left out, as freshet's Redis shows what the
  * watermark has reached.

@@ -8,10 +8,10 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * What one pass over the topic has done and what it cost, printed at its end as a line of JSON. CPU is
- * user and system time of all threads of the process, as /proc/self/stat has it: from the moment when
- * the first record is decoded, so that the start of the JVM and of the job is left out, to the end of
- * the job. A second pass in the same process finds its code compiled.
+ * What one pass over the topic has done and what it cost, printed at its end as a line of JSON. CPU
+ * is user and system time of all threads of the process, as /proc/self/stat has it: from the moment
+ * when the first record is decoded, so that the start of the JVM and of the job is left out, to the
+ * end of the job. A second pass in the same process finds its code compiled.
  */
 public final class Run {
     private static final double TICKS_PER_S = 100; // of Linux towards programs, everywhere
@@ -44,7 +44,7 @@ public final class Run {
         }
     }
 
-    /** `beyond`: rows of windows that only the end of the input has fired, and that were not written. */
+    /** `beyond`: rows of windows that only the end of the input has fired, and are not written. */
     static void addRows(long count, long beyondCount, long sum) {
         rows.addAndGet(count);
         beyond.addAndGet(beyondCount);

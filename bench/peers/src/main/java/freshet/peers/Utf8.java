@@ -16,9 +16,9 @@ public final class Utf8 implements Comparable<Utf8> {
     private static final long FACTOR = 0x9E3779B97F4A7C15L;
 
     public final byte[] bytes;
-    private final int hash;
+    private final long hash;
 
-    Utf8(byte[] bytes, int hash) {
+    Utf8(byte[] bytes, long hash) {
         this.bytes = bytes;
         this.hash = hash;
     }
@@ -32,7 +32,7 @@ public final class Utf8 implements Comparable<Utf8> {
         return new Utf8(bytes, hash(bytes, 0, bytes.length));
     }
 
-    static int hash(byte[] bytes, int from, int length) {
+    static long hash(byte[] bytes, int from, int length) {
         long hash = length * FACTOR;
         int at = from;
         int end = from + length;
@@ -45,7 +45,7 @@ public final class Utf8 implements Comparable<Utf8> {
             rest = rest << 8 | (bytes[at] & 0xFF);
         }
         hash = (hash ^ rest) * FACTOR;
-        return (int) (hash >>> 32);
+        return hash ^ hash >>> 32;
     }
 
     boolean is(byte[] other, int from, int length) {
@@ -62,6 +62,10 @@ public final class Utf8 implements Comparable<Utf8> {
 
     @Override
     public int hashCode() {
+        return (int) hash;
+    }
+
+    long hash64() {
         return hash;
     }
 

@@ -25,9 +25,9 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
- * The windows written by hand in a process function, without Flink's: an event enters the state once,
- * however many windows it is in, and the key is not the user but one of a fixed number of buckets of
- * users, so Flink's state and timers see few of them.
+ * The windows written by hand in a process function, without Flink's: an event enters the state
+ * once, however many windows it is in, and the key is not the user but one of a fixed number of
+ * buckets of users, so Flink's state and timers see few of them.
  */
 final class SlicedForm {
     private static final int BUCKETS = 512; // at most 1024: Bucket takes the hash's higher bits
@@ -42,9 +42,9 @@ final class SlicedForm {
     }
 
     /**
-     * Without the exchange between tasks, for a topic that is keyed by user: each task keeps the users
-     * of the partitions that it reads, in buckets that Flink takes for its own. For good, that is: such
-     * a job cannot go on from a checkpoint with another parallelism.
+     * Without the exchange between tasks, for a topic that is keyed by user: each task keeps the
+     * users of the partitions that it reads, in buckets that Flink takes for its own. For good,
+     * that is: such a job cannot go on from a checkpoint with another parallelism.
      */
     static List<DataStream<Row>> buildChained(
             DataStream<Event> events, Workload workload, long latenessMs) {

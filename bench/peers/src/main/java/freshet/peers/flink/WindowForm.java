@@ -29,8 +29,8 @@ import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 import org.apache.flink.util.Collector;
 
 /**
- * Flink's own windows with incremental aggregates. Events cross the network once, keyed by user, and
- * all windows of a job stand behind that in one task.
+ * Flink's own windows with incremental aggregates. Events cross the network once, keyed by user,
+ * and all windows of a job stand behind that in one task.
  */
 final class WindowForm {
     private final DataStream<Event> events; // of this task's users

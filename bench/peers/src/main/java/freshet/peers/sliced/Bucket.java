@@ -10,8 +10,8 @@ import java.util.Arrays;
 
 /**
  * Many users under one key of Flink's: one look-up in its state and one timer serve all of them.
- * Users lie side by side with the boundary at which each is due, so that those with nothing to do are
- * passed over without being touched; a table finds a user's place.
+ * Users lie side by side with the boundary at which each is due, so that those with nothing to do
+ * are passed over without being touched; a table finds a user's place.
  *
  * <pre>
  *   slots   -1   2  -1   0   1  -1  -1  -1      by hash, linear probing; twice the places or more

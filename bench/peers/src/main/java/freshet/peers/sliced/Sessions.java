@@ -10,7 +10,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Sessions that are not closed: seldom more than one. They fire at the full minute after their end. */
+/** Sessions that are not closed, seldom more than one. They fire at the next full minute. */
 final class Sessions extends Part {
     private static final View VIEW = View.SESSION;
     private static final long GAP_MS = VIEW.sizeMs;

@@ -2,22 +2,23 @@ package freshet.peers.streams;
 
 import freshet.peers.Coding;
 import freshet.peers.Utf8;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.function.Supplier;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 
-/** {@link Coding} for stores, which hold bytes. Kafka Streams shares a serde among its threads. */
+/**
+ * {@link Coding} for stores, which hold bytes. Kafka Streams shares a serde among its threads.
+ * Flink's buffers are taken, as they are faster than the JDK's streams.
+ */
 final class StateSerde {
     private static final ThreadLocal<Coding.Input> INPUT =
             ThreadLocal.withInitial(Coding.Input::new);
-    private static final ThreadLocal<ByteArrayOutputStream> BUFFER =
-            ThreadLocal.withInitial(() -> new ByteArrayOutputStream(1024));
+    private static final ThreadLocal<DataOutputSerializer> BUFFER =
+            ThreadLocal.withInitial(() -> new DataOutputSerializer(1024));
 
     private StateSerde() {}
 
@@ -28,19 +29,19 @@ final class StateSerde {
     }
 
     private static byte[] write(Coding.Coded<?> value) {
-        ByteArrayOutputStream buffer = BUFFER.get();
-        buffer.reset();
+        DataOutputSerializer buffer = BUFFER.get();
+        buffer.clear();
         try {
-            value.write(new DataOutputStream(buffer));
+            value.write(buffer);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return buffer.toByteArray();
+        return buffer.getCopyOfBuffer();
     }
 
     private static <T extends Coding.Coded<T>> T read(byte[] bytes, T into) {
         try {
-            into.read(INPUT.get().from(new DataInputStream(new ByteArrayInputStream(bytes))));
+            into.read(INPUT.get().from(new DataInputDeserializer(bytes)));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

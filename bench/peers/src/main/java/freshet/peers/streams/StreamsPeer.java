@@ -21,9 +21,9 @@ import org.apache.kafka.streams.StreamsConfig;
 
 /**
  * An example pipeline as a Kafka Streams program, over a topic as far as it goes. Time in Kafka
- * Streams moves with records alone, so a second topic ends it: after all events some records to each
- * partition, further and further ahead, and, as windows are looked after once a second only, with
- * more than that between them.
+ * Streams moves with records alone, so a second topic ends it: after all events some records to
+ * each partition, further and further ahead, and, as windows are looked after once a second only,
+ * with more than that between them.
  */
 public final class StreamsPeer {
     /** How often closed windows are looked for, in ms of the clock; Kafka Streams says 1000. */
@@ -54,7 +54,10 @@ public final class StreamsPeer {
     private void run() throws InterruptedException {
         long records = records();
         try (KafkaStreams streams = new KafkaStreams(windows.topology(), settings())) {
+            streams.pause(); // a task that moves to another thread leaves its state behind
             streams.start();
+            await(streams, () -> isSpread(streams));
+            streams.resume();
             await(streams, () -> windows.records() >= records);
             Thread.sleep(BETWEEN_FLUSHES_MS);
             int sent = 0;
@@ -67,6 +70,13 @@ public final class StreamsPeer {
             }
             streams.close(Duration.ofSeconds(60));
         }
+    }
+
+    /** Has every thread its share of the tasks, of which there is one for each partition? */
+    private boolean isSpread(KafkaStreams streams) {
+        long share = partitions.size() / options.number("parallelism");
+        return streams.metadataForLocalThreads().stream()
+                .allMatch(thread -> thread.activeTasks().size() == share);
     }
 
     private interface Condition {

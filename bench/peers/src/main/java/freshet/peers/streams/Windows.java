@@ -38,9 +38,9 @@ import org.apache.kafka.streams.state.WindowStore;
 
 /**
  * The windows of Kafka Streams' DSL over stores in memory. The records' key is the user, so nothing
- * has to be sent to another partition. A window's result is emitted once, when it is closed for good:
- * its grace is out-of-orderness and lateness together. Form "window" keeps no change log of its
- * stores, so a crash loses them; "logged" does.
+ * has to be sent to another partition. A window's result is emitted once, when it is closed for
+ * good: its grace is out-of-orderness and lateness together. Form "window" keeps no change log of
+ * its stores, so a crash loses them; "logged" does.
  */
 final class Windows {
     static final Utf8 FLUSH = Utf8.of("\0flush"); // no user
