@@ -38,7 +38,7 @@ import equality
 import programs
 
 EXAMPLES = ("user_activity", "session_features", "fraud")
-FORMS = {"flink": ("window", "sliced", "chained"), "streams": ("window", "logged")}
+FORMS = {"flink": ("window", "sliced", "chained"), "streams": ("window",)}
 REDIS_FORMS = ("sliced", "chained")  # the others are compared without a sink
 STREAMS_EXAMPLES = ("user_activity", "session_features")
 
@@ -68,8 +68,7 @@ def parse_options():
     parser.add_argument("--examples", nargs="+", default=EXAMPLES, choices=EXAMPLES)
     parser.add_argument("--programs", nargs="+", default=["freshet", "flink", "streams"],
                         choices=["freshet", "flink", "streams"])
-    parser.add_argument("--forms", nargs="+", default=FORMS["flink"],
-                        choices=[*FORMS["flink"], "logged"])
+    parser.add_argument("--forms", nargs="+", default=FORMS["flink"], choices=FORMS["flink"])
     parser.add_argument("--sinks", nargs="+", default=["none", "redis"], choices=["none", "redis"])
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 2], help="of freshet")
     parser.add_argument("--parallelism", type=int, default=2, help="of the peers")

@@ -13,7 +13,6 @@ import freshet.peers.View;
 import freshet.peers.Workload;
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
@@ -39,8 +38,8 @@ import org.apache.kafka.streams.state.WindowStore;
 /**
  * The windows of Kafka Streams' DSL over stores in memory. The records' key is the user, so nothing
  * has to be sent to another partition. A window's result is emitted once, when it is closed for
- * good: its grace is out-of-orderness and lateness together. Form "window" keeps no change log of
- * its stores, so a crash loses them; "logged" does.
+ * good: its grace is out-of-orderness and lateness together. The stores have no change log, which
+ * would cost more, so a crash loses them.
  */
 final class Windows {
     static final Utf8 FLUSH = Utf8.of("\0flush"); // no user
@@ -128,13 +127,12 @@ final class Windows {
                 .<Utf8, A>as(Stores.inMemoryWindowStore(
                         view.name(), size.plus(grace).plus(kept), size, false))
                 .withKeySerde(StateSerde.ofUtf8())
-                .withValueSerde(StateSerde.of(make));
+                .withValueSerde(StateSerde.of(make))
+                .withLoggingDisabled();
         users.windowedBy(TimeWindows.ofSizeAndGrace(size, grace)
                         .advanceBy(Duration.ofMillis(view.slideMs)))
                 .emitStrategy(EmitStrategy.onWindowClose())
-                .aggregate(make::get, add, options.get("form").equals("logged")
-                        ? store.withLoggingEnabled(Map.of())
-                        : store.withLoggingDisabled())
+                .aggregate(make::get, add, store)
                 .toStream()
                 .process(() -> new RowProcessor<>(view, options.get("sink"), workload));
     }
