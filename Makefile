@@ -9,12 +9,14 @@ DEMO_SECONDS ?= 20
 SEEDS ?= 1000
 SEED ?= 1
 MINUTES ?= 10
+EVENTS ?= 2000000
+WORK ?= /tmp
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
 .PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sharing sim \
-        mutation bench bench-slides bench-wire bench-micro bench-micro-record install clean format \
-        format-check help
+        mutation bench bench-slides bench-wire bench-micro bench-micro-record bench-peers install \
+        clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -78,6 +80,11 @@ bench-micro bench-micro-record: release
 		{ cat build/bench-micro.log; exit 1; }
 	@/usr/bin/python3 bench/micro/micro.py $(if $(findstring record,$@),record,table) $(ARGS)
 
+bench-peers: release
+	@scripts/dependencies.sh demo test peers
+	@cd bench/peers && mvn -B -q package
+	@/usr/bin/python3 bench/peers/run.py --events $(EVENTS) --work $(WORK) $(ARGS)
+
 install: release
 	@cmake --install build/release --prefix $(PREFIX)
 
@@ -110,6 +117,9 @@ help:
 	@echo 'make bench-wire         cost per record of Kafka batches: checksum, codecs, parsing (ARGS="4 190")'
 	@echo 'make bench-micro        ns, instructions, allocations per operation (ARGS="decode/* --times")'
 	@echo 'make bench-micro-record what `make test` compares instructions with: count anew'
+	@echo 'make bench-peers        the same work by Flink and Kafka Streams, with a table of ratios'
+	@echo '                        (EVENTS=2000000 WORK=/tmp ARGS="--examples fraud --json FILE";'
+	@echo '                        EVENTS=0: only compares rows)'
 	@echo 'make install PREFIX=    install the program, examples and the systemd unit'
 	@echo 'make format clean       what they say'
 	@echo 'NO_INSTALL=1            only check that packages are there, install none'

@@ -17,6 +17,7 @@ static rd_kafka_t *producer_create(const char *brokers)
 {
     static const char *const settings[][2] = {
         {"partitioner", "murmur2_random"},
+        {"enable.idempotence", "true"}, /* else what is sent again comes behind what is newer */
         {"linger.ms", "20"},
         {"batch.num.messages", "10000"},
         {"queue.buffering.max.messages", "500000"},

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that what freshet needs is on the machine: dependencies.sh build|demo|test ...
+# Sees to it that what freshet needs is on the machine: dependencies.sh build|demo|test|peers ...
 #
 # Says what is missing and what it is for, and installs it from Debian's packages (as root or by
 # sudo). NO_INSTALL=1: only says it, and fails if anything is missing.
@@ -39,6 +39,9 @@ python yaml python3-yaml reads pipeline files in the tests
 python redis python3-redis reads Redis in the tests
 python confluent_kafka python3-confluent-kafka reads and writes Kafka in the tests
 '
+peers='
+command javac default-jdk-headless compiles what freshet is compared with
+'
 
 is_there() {
     case $1 in
@@ -54,6 +57,7 @@ for set in "$@"; do
     build) list=$build ;;
     demo) list=$demo ;;
     test) list=$test ;;
+    peers) list=$peers ;;
     *) echo "dependencies.sh: no such set: $set" >&2 && exit 2 ;;
     esac
     while read -r kind name package reason; do
