@@ -355,8 +355,11 @@ static bool run_route(struct shard *shard)
             run->own[run->own_count++] = event;
             continue;
         }
-        if (!mailbox_put_event(outbox_to(shard, owner), shard->plan, run->partition->source, event))
+        if (!mailbox_put_event(outbox_to(shard, owner), shard->plan, run->partition->source,
+                               event)) {
+            shard->is_blocked = true;
             return false;
+        }
         counter_add(&shard->stats.mail_events, 1);
     }
     return true;

@@ -175,6 +175,7 @@ struct shard {
     bool assignments_complete; /* bounded: COMMAND_COMPLETE has come */
     bool drain_wanted;
     bool stop_wanted;
+    bool is_blocked;           /* of this turn's work only what a full mailbox holds up is left */
     bool is_full;              /* a sink is full: neither mail nor records are taken */
     _Atomic bool is_full_seen; /* the same, for other threads */
     bool must_fire;            /* windows are due */

@@ -329,8 +329,10 @@ bool partition_tell(struct shard *shard, struct partition *partition, uint32_t *
     for (; *told < shard->fleet->shard_count; ++*told) {
         if (*told == shard->number)
             shuffle_told(shard, partition->source, &clock);
-        else if (!mailbox_put_clock(outbox_to(shard, *told), partition->source, &clock))
+        else if (!mailbox_put_clock(outbox_to(shard, *told), partition->source, &clock)) {
+            shard->is_blocked = true;
             return false;
+        }
     }
     return true;
 }

@@ -10,7 +10,10 @@
 #define FIRE_BUDGET_SHORT 128  /* while memory is short, since cold ones are loaded for it */
 #define SAMPLE_NS         (500 * NS_PER_MS)
 #define FULL_WAIT_NS      NS_PER_MS /* while a sink is full: somebody else has to make room */
-#define FAILED_WAIT_NS    (100 * NS_PER_MS) /* for the end */
+#define BLOCKED_WAIT_NS                                                                            \
+    (100 * NS_PER_US)                    /* while a mailbox is full: its shard may want this CPU   \
+                                          */
+#define FAILED_WAIT_NS (100 * NS_PER_MS) /* for the end */
 
 static void commands_take(struct shard *shard)
 {
@@ -299,6 +302,8 @@ static int64_t wait_ns(const struct shard *shard, bool work_left)
         return FULL_WAIT_NS;
     if (work_left || shard->plan->engine.busy_poll)
         return 0;
+    if (shard->is_blocked)
+        until_ns = MIN(until_ns, shard->now_ns + BLOCKED_WAIT_NS);
     until_ns = MIN(until_ns, MIN(share_deadline_ns(shard), memory_deadline_ns(shard)));
     if (shard->fetcher)
         until_ns = MIN(until_ns, fetcher_deadline_ns(shard->fetcher));
@@ -341,6 +346,7 @@ static void turn_begin(struct shard *shard)
     shard->is_full = sinks_full(shard);
     if (shard->redis)
         redis_sink_clock(shard->redis, now_ns, shard->now_ms);
+    shard->is_blocked = false;
     counter_add(&shard->stats.turns, 1);
 }
 
@@ -361,27 +367,31 @@ static bool events_take(struct shard *shard)
     if (!shard->drain_wanted && shard->phase == PHASE_READING)
         ingest_fetch(shard);
     bool fetched = shard->batch.count > 0;
+    bool run_left = ingest_run(shard);
 
-    return ((ingest_run(shard) || fetched) && !ingest_is_held(shard)) || left;
+    shard->is_blocked &= !left;
+    return ((run_left || fetched) && !ingest_is_held(shard)) || left;
 }
 
 int shard_turn(struct shard *shard)
 {
+    bool taken;
     bool left;
 
     turn_begin(shard);
     commands_take(shard);
     if (UNLIKELY(shard->has_failed))
         return MIN(loop_run(shard->loop, FAILED_WAIT_NS), 0);
-    left = events_take(shard);
+    taken = events_take(shard);
     if (shard->fetcher)
         fetcher_turn(shard->fetcher, shard->now_ns);
     if (shard->phase == PHASE_READING)
         partitions_tick(shard);
-    left = keyspaces_fire(shard) || left;
-    left = phase_advance(shard, left) || left;
+    left = keyspaces_fire(shard);
+    left = phase_advance(shard, taken || left) || left;
     left = share_turn(shard) || left;
     left = memory_turn(shard) || left;
+    left = (taken && !shard->is_blocked) || left;
     mail_flush(shard);
     sinks_turn(shard);
     shard->is_full = sinks_full(shard);

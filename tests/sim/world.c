@@ -124,6 +124,8 @@ static void check_sleep(const struct loop *loop)
         return;
     if (has_mail(shard))
         sim_fail("shard %u sleeps on mail", loop->shard);
+    if (shard->is_blocked && loop->due_ns - sim.now_ns <= NS_PER_MS)
+        return; /* looks again soon whether the full mailbox has room */
     if (ingest_is_held(shard))
         return;
     if (shard->phase == PHASE_READING && !shard->drain_wanted && kafka_has(loop->shard))
