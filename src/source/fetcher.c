@@ -296,6 +296,8 @@ size_t fetcher_poll(struct fetcher *fetcher, struct fetched *out, size_t max, in
         if (count > 0 && fetcher->is_open && fetcher->batches.decompressed)
             break;
     }
+    if (count == 0) /* what was not wanted must not keep its link waiting until the next poll */
+        fetcher_release(fetcher);
     return count;
 }
 

@@ -365,6 +365,22 @@ static void who_does_not_poll_is_not_given_more(void **state)
     peers_end();
 }
 
+/* Both answers that may wait are about a partition that has been begun anew since. */
+static void answers_that_nobody_wants_keep_no_leader_waiting(void **state)
+{
+    (void)state;
+    begin();
+    fill(0, 100, LOG_VALUE_MAX);
+    world.peers[0].bytes_max = 3000;
+    peers_read(0, 0);
+    run_unpolled(3000);
+    assert_int_equal(world.fetches, CHUNKS_MAX);
+    peers_read(0, 0);
+    run(10000);
+    assert_int_equal(counts[FETCHED_RECORD], world.logs[0].record_count);
+    peers_end();
+}
+
 static void without_partitions_nothing_is_asked_for(void **state)
 {
     (void)state;
@@ -419,6 +435,7 @@ int main(void)
         cmocka_unit_test(unsound_batches_are_not_asked_for_in_a_hurry),
         cmocka_unit_test(a_leader_that_is_missing_is_asked_for_until_there_is_one),
         cmocka_unit_test(who_does_not_poll_is_not_given_more),
+        cmocka_unit_test(answers_that_nobody_wants_keep_no_leader_waiting),
         cmocka_unit_test(without_partitions_nothing_is_asked_for),
         cmocka_unit_test(only_leaders_are_connected_to),
     };
