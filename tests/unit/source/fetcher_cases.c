@@ -365,6 +365,36 @@ static void who_does_not_poll_is_not_given_more(void **state)
     peers_end();
 }
 
+static void a_partition_s_share_is_what_the_plan_says(void **state)
+{
+    static const struct {
+        struct plan_property property;
+        size_t bytes;
+    } cases[] = {{{"fetch.message.max.bytes", "2000"}, 2000},
+                 {{"max.partition.fetch.bytes", "100000"}, 100000},
+                 {{"fetch.message.max.bytes", "2000000000"}, 1 << 20},
+                 {{"fetch.max.bytes", "5"}, 256 << 10}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan_property property = cases[i].property;
+
+        world.plan.kafka.properties = &property;
+        world.plan.kafka.property_count = 1;
+        begin();
+        fill(0, 5, 20);
+        peers_read(0, 0);
+        run(1000);
+        world.plan.kafka.property_count = 0;
+        for (unsigned j = 0; j < FETCHER_LINKS_MAX; j++) {
+            if (world.conns[j].state != CONN_CLOSED)
+                assert_int_equal(world.conns[j].request.parts[0].bytes_max, cases[i].bytes);
+        }
+        assert_int_equal(counts[FETCHED_RECORD], world.logs[0].record_count);
+        peers_end();
+    }
+}
+
 /* Both answers that may wait are about a partition that has been begun anew since. */
 static void answers_that_nobody_wants_keep_no_leader_waiting(void **state)
 {
@@ -435,6 +465,7 @@ int main(void)
         cmocka_unit_test(unsound_batches_are_not_asked_for_in_a_hurry),
         cmocka_unit_test(a_leader_that_is_missing_is_asked_for_until_there_is_one),
         cmocka_unit_test(who_does_not_poll_is_not_given_more),
+        cmocka_unit_test(a_partition_s_share_is_what_the_plan_says),
         cmocka_unit_test(answers_that_nobody_wants_keep_no_leader_waiting),
         cmocka_unit_test(without_partitions_nothing_is_asked_for),
         cmocka_unit_test(only_leaders_are_connected_to),
