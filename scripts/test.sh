@@ -100,7 +100,7 @@ step failpoints 'a build that the next step kills at named places' failpoints
 step watched integration 'a real Kafka broker and a real redis-server' integration release
 step watched integration-librdkafka 'a sample of that, with records that librdkafka fetches' \
     integration release --fetch librdkafka \
-    --filter batching/,outages/broker,input/transactions,group/records_gone,crash/any_time
+    --filter batching/shuffle,outages/broker_killed,input/transactions,crash/any_time_shuffled
 step watched integration-asan 'random pipelines and spoilt answers, under AddressSanitizer and UBSan' \
     integration asan --filter random/,fetch/torture --cases 12 --seed 11
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp exitcode=66"
