@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Plants small faults in window, aggregate, state and view code, in the parts of uring, sink and
-checkpoint on which restarts depend, and in what reads Kafka's bytes, one at a time, and reports which
-unit test catches each. A fault that no test catches is a test that is missing.
+checkpoint on which restarts depend, in what reads Kafka's bytes and in the fetcher, one at a time, and
+reports which unit test catches each. A fault that no test catches is a test that is missing.
 
 tests/mutation/faults.txt lists them. All work is done in a copy, under build/mutation: planting,
 building there what has changed, running the tests of the fault's layer, then of the layers above
@@ -36,6 +36,7 @@ TESTED_BY = {
     "sink": ["sink"],
     "checkpoint": ["checkpoint"],
     "kafka": ["kafka"],
+    "source": ["source"],
 }
 
 TEST_SECONDS_MAX = 60

@@ -8,7 +8,7 @@ mkdir -p build
 jobs=$(nproc)
 failed=
 steps=${*:-build layers reference unit instructions asan sim sim-asan tsan sharing failpoints \
-    integration integration-asan integration-tsan}
+    integration integration-librdkafka integration-asan integration-tsan}
 
 now() { date +%s; }
 
@@ -27,7 +27,7 @@ step() {
     *" $name "*) ;;
     *) return 0 ;;
     esac
-    printf '== %-17s %s\n' "$name" "$what"
+    printf '== %-22s %s\n' "$name" "$what"
     begun=$(now)
     if [ -n "$watched" ]; then
         "$@"
@@ -98,8 +98,11 @@ step tsan 'what crosses threads, under ThreadSanitizer' tsan_unit
 step sharing 'no cache line is written by two shards' sharing
 step failpoints 'a build that the next step kills at named places' failpoints
 step watched integration 'a real Kafka broker and a real redis-server' integration release
-step watched integration-asan 'random pipelines under AddressSanitizer and UBSan' \
-    integration asan --filter random/ --cases 12 --seed 11
+step watched integration-librdkafka 'a sample of that, with records that librdkafka fetches' \
+    integration release --fetch librdkafka \
+    --filter batching/shuffle,outages/broker_killed,input/transactions,crash/any_time_shuffled
+step watched integration-asan 'random pipelines and spoilt answers, under AddressSanitizer and UBSan' \
+    integration asan --filter random/,fetch/torture --cases 12 --seed 11
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp exitcode=66"
 step watched integration-tsan 'random pipelines under ThreadSanitizer' \
     integration tsan --filter random/ --cases 8 --seed 12

@@ -9,7 +9,7 @@
 
 #define CHUNKS_MAX      2            /* responses of a link that wait to be polled */
 #define RESPONSE_BYTES  (1u << 20)   /* of records, asked for at a time */
-#define PARTITION_BYTES (256u << 10) /* of them, of one partition */
+#define PARTITION_BYTES (256u << 10) /* of them, of one partition, unless the plan says else */
 #define FRAME_BYTES_MAX                                                                            \
     (256u << 20)            /* of a response: one batch may be larger than what is asked           \
                              */
@@ -110,8 +110,9 @@ struct fetcher {
     struct fetch_link links[FETCHER_LINKS_MAX];
     struct flow ***flows; /* by source and partition; NULL: not read */
     int32_t *partition_counts;
-    struct flow **list;   /* all, those first that have waited longest for records */
-    struct flow **turned; /* scratch of flows_turn */
+    uint32_t partition_bytes; /* that flows begin with */
+    struct flow **list;       /* all, those first that have waited longest for records */
+    struct flow **turned;     /* scratch of flows_turn */
     uint32_t list_count;
     uint32_t list_cap;
     struct parcel *first; /* to be polled */

@@ -7,6 +7,21 @@
 
 #define BATCH_BYTES_MAX (256u << 20) /* of a batch, decompressed */
 
+/* A property of librdkafka's, which goes by two names. */
+static uint32_t partition_bytes(const struct plan_kafka *kafka)
+{
+    uint32_t bytes = PARTITION_BYTES;
+
+    for (uint32_t i = 0; i < kafka->property_count; i++) {
+        const struct plan_property *property = &kafka->properties[i];
+
+        if (strcmp(property->name, "fetch.message.max.bytes") == 0 ||
+            strcmp(property->name, "max.partition.fetch.bytes") == 0)
+            bytes = (uint32_t)MAX(MIN(strtol(property->value, NULL, 10), (long)RESPONSE_BYTES), 1L);
+    }
+    return bytes;
+}
+
 struct fetcher *fetcher_create(const struct fetcher_options *options)
 {
     struct fetcher *fetcher = aligned_alloc(CACHE_LINE, (sizeof(*fetcher) + CACHE_LINE - 1) /
@@ -21,6 +36,7 @@ struct fetcher *fetcher_create(const struct fetcher_options *options)
     fetcher->context = options->context;
     fetcher->random = options->seed;
     fetcher->last = &fetcher->first;
+    fetcher->partition_bytes = partition_bytes(&options->plan->kafka);
     for (unsigned i = 0; i < FETCHER_LINKS_MAX; i++) {
         fetcher->links[i].fetcher = fetcher;
         fetcher->links[i].number = i;
@@ -127,7 +143,7 @@ void fetcher_add(struct fetcher *fetcher, uint32_t source, int32_t partition, in
     flow->end_offset = flow->told_end = -1;
     flow->retry_ns = 0;
     flow->failures = 0;
-    flow->bytes_max = PARTITION_BYTES;
+    flow->bytes_max = fetcher->partition_bytes;
     flow->is_read = true;
     list_add(fetcher, flow);
     flows_place(fetcher);
@@ -296,6 +312,8 @@ size_t fetcher_poll(struct fetcher *fetcher, struct fetched *out, size_t max, in
         if (count > 0 && fetcher->is_open && fetcher->batches.decompressed)
             break;
     }
+    if (count == 0) /* what was not wanted must not keep its link waiting until the next poll */
+        fetcher_release(fetcher);
     return count;
 }
 

@@ -56,7 +56,7 @@ struct fetcher_stats {
 };
 
 struct fetcher_options {
-    const struct plan *plan;
+    const struct plan *plan; /* of kafka.properties, fetch.message.max.bytes counts here, too */
     struct fetch_io io;
     uint64_t seed; /* of the back-off's jitter */
     /* The leader of some partition is not, or not any more, the one that the cluster says. */

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 import compare
+from cluster import Cluster
 from engine import Engine, admin_address, parse_row, read_rows
 from process import Failure, wait_until
 from redis_server import RedisServer
@@ -64,12 +65,15 @@ class Job:
 class Lab:
     """Use as a context manager."""
 
-    def __init__(self, name, folder, program, broker, seed):
+    def __init__(self, name, folder, program, broker, seed, fetch=None):
+        """`fetch`: who fetches in this test's jobs, unless they say it themselves; None: whoever the
+        engine chooses."""
         self.name = name
         self.folder = Path(folder)
         self.program = program
         self.broker = broker
         self.seed = seed
+        self.fetch = fetch
         self.rng = random.Random(f"{seed}/{name}")
         self.prefix = name.replace("/", ".")
         self._stack = contextlib.ExitStack()
@@ -125,6 +129,8 @@ class Lab:
         for name, section in sections.items():
             document[name] = {**document.get(name, {}), **section}
         document["kafka"]["group"] = f"{self.prefix}.{tag}"
+        if self.fetch:
+            document["kafka"].setdefault("fetch", self.fetch)
         document["engine"] = {**document.get("engine", {}), "shards": shards}
         document["state"] = {**document.get("state", {}), "dir": str(folder / "state")}
         document["admin"] = {"listen": admin_address()}
@@ -164,6 +170,11 @@ class Lab:
     def redis(self, **options):
         server = RedisServer(self.folder / self._next("redis"), **options)
         return self._stack.enter_context(server)
+
+    def cluster(self, version):
+        """A cluster of this test's own, which takes the broker's place from here on."""
+        self.broker = self._stack.enter_context(Cluster(self.folder / "cluster", version))
+        return self.broker
 
     def start(self, job, bounded=False, arguments=(), environment=None, program=None):
         engine = Engine(program or self.program, job.path, bounded, arguments, environment)

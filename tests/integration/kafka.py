@@ -18,8 +18,9 @@ from process import Failure, free_port, kill, spawn, stop, tail, wait_until
 from reference import Record
 
 VERSION = "3.9.1"
+NEWEST = "4.3.1"  # that runs on Java 17
 
-_POM = f"""\
+_POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>freshet.test</groupId>
@@ -29,7 +30,7 @@ _POM = f"""\
     <dependency>
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka_2.13</artifactId>
-      <version>{VERSION}</version>
+      <version>{version}</version>
     </dependency>
     <dependency>
       <groupId>org.slf4j</groupId>
@@ -68,18 +69,20 @@ broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=300
 """
 
+CLUSTER_ID = "freshet-test-cluster-id"
+
 _NO_TIMESTAMP = -1  # as records carry it
 
 
-def jars():
+def jars(version=VERSION):
     """The folder of the broker's jars, fetched by Maven when it is not there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "freshet" / f"kafka-{VERSION}"
+    folder = cache / "freshet" / f"kafka-{version}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        (Path(scratch) / "pom.xml").write_text(_POM)
+        (Path(scratch) / "pom.xml").write_text(_POM.format(version=version))
         command = ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=600)
         if done.returncode != 0:
@@ -88,9 +91,25 @@ def jars():
     return folder
 
 
+def java(log, *arguments, version=VERSION, heap="512m"):
+    """Start a program of the broker's jars."""
+    options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+    command = ["java", *options, quiet, "-cp", f"{jars(version)}/*", *map(str, arguments)]
+    return spawn(command, log)
+
+
+def format_storage(log, config, version=VERSION):
+    tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", config]
+    if java(log, *tool, version=version).wait(60) != 0:
+        raise Failure(f"the broker's folder could not be made:\n{tail(log)}")
+
+
 class Broker:
     """Use as a context manager: started on entry, stopped on exit. `kept`: the folder may hold the
     data of an earlier one, and what this one has is there for the next."""
+
+    replicas = 1  # of new topics
 
     def __init__(self, folder, kept=False, **properties):
         """`properties`: further ones of the broker, with _ for the dots in their names."""
@@ -102,7 +121,7 @@ class Broker:
         self.log = self.folder / "broker.log"
         self.config = self.folder / "server.properties"
         self.child = None
-        self.admin = AdminClient(self._client())
+        self.admin = AdminClient(self.client())
         self.config.write_text(
             _PROPERTIES.format(
                 port=self.port, controller_port=free_port(), data=self.folder / "data"
@@ -110,8 +129,7 @@ class Broker:
             + "".join(f"{key.replace('_', '.')}={value}\n" for key, value in properties.items())
         )
         if not (self.folder / "data/meta.properties").exists():
-            self._java("kafka.tools.StorageTool", "format", "-t", "freshet-test-cluster-id",
-                       "-c", self.config).wait(60)  # fmt: skip
+            format_storage(self.log, self.config)
 
     def __enter__(self):
         self.start()
@@ -124,7 +142,7 @@ class Broker:
             kill(self.child)  # nothing of it is needed any more
 
     def start(self):
-        self.child = self._java("kafka.Kafka", self.config)
+        self.child = java(self.log, "kafka.Kafka", self.config)
         try:
             wait_until(self._answers, 60, "the broker answers", every=0.2)
         except Failure as failure:
@@ -141,12 +159,6 @@ class Broker:
     def kill(self):
         kill(self.child)
 
-    def _java(self, *arguments):
-        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        command = ["java", *options, quiet, "-cp", f"{jars()}/*", *map(str, arguments)]
-        return spawn(command, self.log)
-
     def _answers(self):
         if self.child.poll() is not None:
             raise Failure("the broker ended by itself")
@@ -155,7 +167,7 @@ class Broker:
         except KafkaException:
             return False
 
-    def _client(self, **properties):
+    def client(self, **properties):
         # The client's own complaints about a broker that is down are no news to a test.
         return {"bootstrap.servers": self.address, "log_level": 0, **properties}
 
@@ -165,7 +177,7 @@ class Broker:
         """`config`: further properties of the topic, with _ for the dots in their names."""
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
         config["message.timestamp.type"] = timestamp_type
-        topic = NewTopic(name, partitions, 1, config=config)
+        topic = NewTopic(name, partitions, self.replicas, config=config)
         self.admin.create_topics([topic])[name].result(30)
         wait_until(lambda: self.partitions(name) == partitions, 30, f"topic {name} is there")
 
@@ -206,12 +218,12 @@ class Broker:
         be those they will get."""
         before = self.end_offsets(topic)
         properties = {"enable.idempotence": True, "linger.ms": 20, "batch.num.messages": batch}
-        producer = Producer(self._client(**properties))
+        producer = Producer(self.client(**properties))
         for number, records in partitions.items():
             for place, record in enumerate(records):
                 if record.offset != before[number] + place:
                     raise Failure(f"{topic}/{number}: offset {record.offset} comes out of turn")
-                _send(producer, topic, number, record)
+                send(producer, topic, number, record)
         if producer.flush(120):
             raise Failure(f"{topic}: not all records were sent")
         after = self.end_offsets(topic)
@@ -223,7 +235,7 @@ class Broker:
         """[(partition, [(timestamp, key, value)], commit?)], each batch one transaction. Returns
         what a reader of committed records sees, with the offsets that they got."""
         properties = {"transactional.id": f"writer-of-{topic}"}
-        producer = Producer(self._client(**properties))
+        producer = Producer(self.client(**properties))
         producer.init_transactions(30)
         visible = {}
         for number, rows, commit in batches:
@@ -231,7 +243,7 @@ class Broker:
             offset = self.end_offsets(topic)[number]
             for timestamp, key, value in rows:
                 record = Record(offset, timestamp, key, value)
-                _send(producer, topic, number, record)
+                send(producer, topic, number, record)
                 if commit:
                     visible.setdefault(number, []).append(record)
                 offset += 1
@@ -299,10 +311,10 @@ class Broker:
 
     def _consumer(self, group, **more):
         properties = {"group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 10}
-        return Consumer(self._client(**properties, **more))
+        return Consumer(self.client(**properties, **more))
 
 
-def _send(producer, topic, number, record):
+def send(producer, topic, number, record):
     timestamp = _NO_TIMESTAMP if record.timestamp is None else record.timestamp
     if timestamp == 0:
         raise Failure("to the client a timestamp of 0 means now: it cannot be sent")

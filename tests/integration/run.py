@@ -25,6 +25,7 @@ import kafka
 from harness import ROOT, TESTS, Lab
 from process import Failure
 
+HEAVY = ["cluster/older"]  # only if --filter asks for tests of its kind
 DEFAULT_ENGINE = ROOT / "build/release/freshet"
 
 
@@ -54,11 +55,14 @@ def main():
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engine", default=DEFAULT_ENGINE, help="the program to test")
-    parser.add_argument("--filter", default="", metavar="NAME", help="just tests so called")
+    parser.add_argument("--filter", default="", metavar="NAME[,NAME…]",
+                        help="just tests that are called so, or so")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
     parser.add_argument("--cases", type=int, default=30, help="random pipelines (default 30)")
     parser.add_argument("--crashes", type=int, default=6, metavar="N",
                         help="so many of these places, unless --filter asks for them (default 6)")  # fmt: skip
+    parser.add_argument("--fetch", choices=("native", "librdkafka"),
+                        help="who fetches (default: whoever the engine chooses, native)")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--self-test", action="store_true", help="test the harness, no engine")
     return parser.parse_args()
@@ -72,9 +76,11 @@ def register_tests(options):
     import test_batching  # noqa: F401
     import test_checkpoint_commands  # noqa: F401
     import test_checkpoints  # noqa: F401
+    import test_cluster  # noqa: F401
     import test_crashes
     import test_examples  # noqa: F401
     import test_feature_topic  # noqa: F401
+    import test_fetch_torture  # noqa: F401
     import test_group  # noqa: F401
     import test_readme  # noqa: F401
     import test_input  # noqa: F401
@@ -94,7 +100,10 @@ def register_tests(options):
 
 def chosen(options):
     """Of the places to be killed at only a few, unless they are asked for: others for each commit."""
-    names = [name for name in TESTS if options.filter in name]
+
+    names = [name for name in TESTS if any(part in name for part in options.filter.split(","))]
+    if "cluster/" not in options.filter:
+        names = [name for name in names if name not in HEAVY]
     if options.self_test or "crash/" in options.filter:
         return names
     import test_crashes
@@ -119,7 +128,7 @@ def run_all(names, program, options):
                 print(f"[{place}/{len(names)}] {name} … ", end="", flush=True)
                 started = time.monotonic()
                 problem = run_one(
-                    name, Path(folder) / f"test-{place}", program, broker, options.seed
+                    name, Path(folder) / f"test-{place}", program, broker, options
                 )
                 took = time.monotonic() - started
                 print(f"{'FAILED' if problem else 'ok'} ({took:.1f} s)", flush=True)
@@ -129,12 +138,12 @@ def run_all(names, program, options):
     return failed
 
 
-def run_one(name, folder, program, broker, seed):
+def run_one(name, folder, program, broker, options):
     """None, or what went wrong as text for a person."""
     folder.mkdir()
     try:
         broker.ensure_running()
-        with Lab(name, folder, program, broker, seed) as lab:
+        with Lab(name, folder, program, broker, options.seed, options.fetch) as lab:
             TESTS[name](lab)
     except Failure as failure:
         return "\n".join("  " + line for line in str(failure).splitlines())
@@ -150,6 +159,8 @@ def replay_command(name, options):
         parts.append("--self-test")
     elif Path(options.engine) != DEFAULT_ENGINE:
         parts.append(f"--engine {options.engine}")
+    if options.fetch:
+        parts.append(f"--fetch {options.fetch}")
     if name.startswith("random/"):
         parts.append(f"--cases {options.cases}")
     return " ".join(parts)

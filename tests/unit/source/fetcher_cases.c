@@ -307,6 +307,38 @@ static void batches_that_are_never_whole_are_not_asked_for_in_a_hurry(void **sta
     peers_end();
 }
 
+static void unsound_batches_are_not_asked_for_in_a_hurry(void **state)
+{
+    (void)state;
+    begin();
+    fill(0, 5, 20);
+    world.peers[0].corrupts = true;
+    peers_read(0, 0);
+    run(30000);
+    assert_int_equal(counts[FETCHED_RECORD], 0);
+    assert_in_range(counts[FETCHED_ERROR], 15, 40);
+    assert_int_equal(counter_get(&world.fetcher->stats.corrupt_batches), counts[FETCHED_ERROR]);
+    world.peers[0].corrupts = false;
+    run(3000);
+    assert_int_equal(counts[FETCHED_RECORD], world.logs[0].record_count);
+    peers_end();
+}
+
+static void a_leader_that_is_missing_is_asked_for_until_there_is_one(void **state)
+{
+    (void)state;
+    begin();
+    fill(0, 5, 20);
+    world.logs[0].leader = -1;
+    peers_read(0, 0);
+    run(30000);
+    assert_in_range(world.leaders_wanted, 15, 40);
+    world.logs[0].leader = 2;
+    run(3000);
+    assert_int_equal(counts[FETCHED_RECORD], world.logs[0].record_count);
+    peers_end();
+}
+
 /* Each leader has two answers waiting at most, whoever leads meanwhile. */
 static void who_does_not_poll_is_not_given_more(void **state)
 {
@@ -333,6 +365,52 @@ static void who_does_not_poll_is_not_given_more(void **state)
     peers_end();
 }
 
+static void a_partition_s_share_is_what_the_plan_says(void **state)
+{
+    static const struct {
+        struct plan_property property;
+        size_t bytes;
+    } cases[] = {{{"fetch.message.max.bytes", "2000"}, 2000},
+                 {{"max.partition.fetch.bytes", "100000"}, 100000},
+                 {{"fetch.message.max.bytes", "2000000000"}, 1 << 20},
+                 {{"fetch.max.bytes", "5"}, 256 << 10}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan_property property = cases[i].property;
+
+        world.plan.kafka.properties = &property;
+        world.plan.kafka.property_count = 1;
+        begin();
+        fill(0, 5, 20);
+        peers_read(0, 0);
+        run(1000);
+        world.plan.kafka.property_count = 0;
+        for (unsigned j = 0; j < FETCHER_LINKS_MAX; j++) {
+            if (world.conns[j].state != CONN_CLOSED)
+                assert_int_equal(world.conns[j].request.parts[0].bytes_max, cases[i].bytes);
+        }
+        assert_int_equal(counts[FETCHED_RECORD], world.logs[0].record_count);
+        peers_end();
+    }
+}
+
+/* Both answers that may wait are about a partition that has been begun anew since. */
+static void answers_that_nobody_wants_keep_no_leader_waiting(void **state)
+{
+    (void)state;
+    begin();
+    fill(0, 100, LOG_VALUE_MAX);
+    world.peers[0].bytes_max = 3000;
+    peers_read(0, 0);
+    run_unpolled(3000);
+    assert_int_equal(world.fetches, CHUNKS_MAX);
+    peers_read(0, 0);
+    run(10000);
+    assert_int_equal(counts[FETCHED_RECORD], world.logs[0].record_count);
+    peers_end();
+}
+
 static void without_partitions_nothing_is_asked_for(void **state)
 {
     (void)state;
@@ -345,6 +423,25 @@ static void without_partitions_nothing_is_asked_for(void **state)
 
     run(60000);
     assert_int_equal(world.fetches, fetches);
+    peers_end();
+}
+
+/* Connections are closed with the last partition that the broker led. */
+static void only_leaders_are_connected_to(void **state)
+{
+    int open = 0;
+
+    (void)state;
+    begin();
+    peers_read(0, 0);
+    run(2000);
+    for (int i = 1; i < PEERS; i++) {
+        world.logs[0].leader = i;
+        run(3000);
+    }
+    for (unsigned i = 0; i < FETCHER_LINKS_MAX; i++)
+        open += world.conns[i].state != CONN_CLOSED;
+    assert_int_equal(open, 1);
     peers_end();
 }
 
@@ -365,8 +462,13 @@ int main(void)
         cmocka_unit_test(a_slow_answer_is_waited_for_as_long_as_it_goes_on),
         cmocka_unit_test(a_broker_that_says_nothing_more_is_given_up),
         cmocka_unit_test(batches_that_are_never_whole_are_not_asked_for_in_a_hurry),
+        cmocka_unit_test(unsound_batches_are_not_asked_for_in_a_hurry),
+        cmocka_unit_test(a_leader_that_is_missing_is_asked_for_until_there_is_one),
         cmocka_unit_test(who_does_not_poll_is_not_given_more),
+        cmocka_unit_test(a_partition_s_share_is_what_the_plan_says),
+        cmocka_unit_test(answers_that_nobody_wants_keep_no_leader_waiting),
         cmocka_unit_test(without_partitions_nothing_is_asked_for),
+        cmocka_unit_test(only_leaders_are_connected_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);

@@ -321,7 +321,7 @@ static void calm(void)
 static void all_comes_in_the_end(void **state)
 {
     (void)state;
-    for (FIRST_SEED; MORE_SEEDS(150); NEXT_SEED) {
+    for (FIRST_SEED; MORE_SEEDS(300); NEXT_SEED) {
         begin();
         troubles();
         calm();

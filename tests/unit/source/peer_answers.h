@@ -151,6 +151,11 @@ static inline void said_end(const struct peer_log *log, int64_t end)
         world.said[log - world.logs][place] = true;
 }
 
+static inline const struct peer *peer_of(const struct peer_part *part)
+{
+    return &world.peers[MAX(part->log->leader, 0)];
+}
+
 struct part_answer {
     int error;
     int64_t end;
@@ -198,6 +203,8 @@ static inline void put_part(struct buf *out, const struct peer_request *request,
     buf_append_slice(out, answer->records);
     if (answer->records.len > RECORD_BATCH_HEADER_BYTES && troubled(15))
         corrupt(out->data + begin, answer->records.len);
+    if (answer->records.len > RECORD_BATCH_HEADER_BYTES && peer_of(part)->corrupts)
+        out->data[begin + RECORD_BATCH_HEADER_BYTES] ^= 1;
     put_tags(out, compact);
 }
 

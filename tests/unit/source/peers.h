@@ -48,6 +48,7 @@ struct peer {
     bool claims_more_versions; /* of ApiVersions than it then takes */
     bool hangs_up;             /* instead of answering a fetch */
     bool names_no_end;
+    bool corrupts;           /* the first batch of each partition's answer */
     bool cuts_off;           /* every batch */
     size_t bytes_max;        /* its own limit for a partition, */
     size_t answer_bytes_max; /* and for an answer; 0: what was asked for */
@@ -413,8 +414,10 @@ static inline void peers_begin(void)
     world.grave_count = world.leaders_wanted = 0;
     world.fetches = world.reports = 0;
     world.snapshot_ns = FETCHER_NOT_DUE;
-    for (unsigned i = 0; i < FETCHER_LINKS_MAX; i++)
+    for (unsigned i = 0; i < FETCHER_LINKS_MAX; i++) {
         world.conns[i].state = CONN_CLOSED;
+        world.conns[i].room = NULL; /* went with the fetcher before */
+    }
     memset(world.is_read, 0, sizeof(world.is_read));
     memset(world.said, 0, sizeof(world.said));
     for (int i = 0; i < PEER_SOURCES; i++)
