@@ -15,8 +15,8 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := release
 .PHONY: release dev asan tsan failpoints demo test test-unit test-integration crash soak sharing sim \
-        mutation bench bench-slides bench-wire bench-micro bench-micro-record bench-peers install \
-        clean format format-check help
+        mutation bench bench-core bench-slides bench-wire bench-micro bench-micro-record bench-peers \
+        install clean format format-check help
 
 release dev asan tsan failpoints:
 	@scripts/dependencies.sh build
@@ -66,6 +66,10 @@ bench: release
 	@scripts/dependencies.sh demo test
 	@/usr/bin/python3 bench/pipeline.py $(ARGS)
 
+bench-core: release
+	@cmake --build --preset release --target bench_core -j $(JOBS) >build/bench-core.log
+	@/usr/bin/python3 bench/core.py $(ARGS)
+
 bench-slides: release
 	@cmake --build --preset release --target bench_slides -j $(JOBS) >build/bench-slides.log
 	@/usr/bin/python3 bench/slides.py $(ARGS)
@@ -113,6 +117,7 @@ help:
 	@echo '                        (ARGS="--list", "--only NAME", "--jobs N")'
 	@echo 'make bench              the examples on a real broker: events/s, CPU, memory'
 	@echo '                        (ARGS="--example fraud --sinks none --events 500000")'
+	@echo 'make bench-core         cost per event by stage of the examples, without Kafka (ARGS="--times")'
 	@echo 'make bench-slides       cost per event by slides in a window, of one busy key (ARGS="--times")'
 	@echo 'make bench-wire         cost per record of Kafka batches: checksum, codecs, parsing (ARGS="4 190")'
 	@echo 'make bench-micro        ns, instructions, allocations per operation (ARGS="decode/* --times")'

@@ -201,6 +201,32 @@ void pane_cells_merge(const struct plan_paneset *plan, char *into, char *from,
     memset(from, 0, plan->cell_bytes);
 }
 
+/* Cells of one word that may be a pointer. Others have the top bit, or the lowest one. */
+static bool is_word(enum cell_kind kind)
+{
+    switch (kind) {
+    case CELL_DISTINCT:
+    case CELL_HISTOGRAM:
+    case CELL_FIRST:
+    case CELL_LAST:
+    case CELL_TOP:
+    case CELL_QUANTILE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void pane_cells_prefetch(const struct plan_paneset *plan, const char *pane)
+{
+    for (uint32_t i = 0; i < plan->cell_count; i++) {
+        uint64_t word = *(const uint64_t *)(pane + plan->cells[i].offset);
+
+        if (is_word(plan->cells[i].kind) && word && !(word & (UINT64_C(1) << 63 | 1)))
+            __builtin_prefetch((const void *)(uintptr_t)(word & ~UINT64_C(7)));
+    }
+}
+
 static void cell_done(enum cell_kind kind, uint64_t *cell, struct cell_memory *memory)
 {
     switch (kind) {

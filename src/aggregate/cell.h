@@ -79,6 +79,9 @@ void cell_merge_number(enum cell_kind kind, void *into, const void *from);
 void pane_cells_merge(const struct plan_paneset *plan, char *into, char *from,
                       struct cell_memory *memory);
 
+/* Fetches what the cells of a pane hold outside of it into the cache. */
+void pane_cells_prefetch(const struct plan_paneset *plan, const char *pane);
+
 /* Frees what the cells of a pane hold outside of it, and empties them. */
 void pane_cells_done(const struct plan_paneset *plan, char *pane, struct cell_memory *memory);
 

@@ -7,6 +7,8 @@
 #include "aggregate/top.h"
 #include "aggregate/value.h"
 
+#define PANES_FIRST 64
+
 /* What one feature's cells add up to. */
 struct total {
     const struct plan_feature *feature;
@@ -23,6 +25,10 @@ struct total {
 
 struct evaluator {
     const struct intern *intern;
+    bool spells; /* lists and maps */
+    uint32_t pane_count;
+    uint32_t pane_cap;
+    const char **panes; /* those added, by their cells */
     uint32_t count;
     struct row_value *values;
     struct total totals[];
@@ -36,6 +42,7 @@ struct evaluator *evaluator_create(const struct plan_view *view, const struct pl
 
     CHECK(evaluator);
     evaluator->intern = intern;
+    evaluator->spells = true;
     evaluator->count = view->feature_count;
     evaluator->values = calloc(view->feature_count, sizeof(*evaluator->values));
     CHECK(evaluator->values);
@@ -50,6 +57,11 @@ struct evaluator *evaluator_create(const struct plan_view *view, const struct pl
         }
     }
     return evaluator;
+}
+
+void evaluator_spell_nothing(struct evaluator *evaluator)
+{
+    evaluator->spells = false;
 }
 
 static void total_done(struct total *total)
@@ -85,67 +97,93 @@ void evaluator_free(struct evaluator *evaluator)
         buf_free(&total->text);
     }
     free(evaluator->values);
+    free(evaluator->panes);
     free(evaluator);
-}
-
-static void total_reset(struct total *total)
-{
-    switch (total->cell->kind) {
-    case CELL_DISTINCT:
-        distinct_union_reset(total->distinct);
-        return;
-    case CELL_HISTOGRAM:
-    case CELL_TOP:
-        counts_sum_reset(&total->counts);
-        return;
-    case CELL_FIRST:
-    case CELL_LAST:
-        sequence_window_reset(&total->sequence);
-        return;
-    case CELL_QUANTILE:
-        quantile_sum_reset(&total->quantile);
-        return;
-    default:
-        total->number = (union number_cell){0};
-        return;
-    }
 }
 
 void evaluator_begin(struct evaluator *evaluator)
 {
-    for (uint32_t i = 0; i < evaluator->count; i++)
-        total_reset(&evaluator->totals[i]);
-}
-
-static void total_merge(struct total *total, const char *cell)
-{
-    switch (total->cell->kind) {
-    case CELL_DISTINCT:
-        distinct_union_merge(total->distinct, *(const uint64_t *)cell);
-        return;
-    case CELL_HISTOGRAM:
-    case CELL_TOP:
-        counts_sum_merge(&total->counts, *(const uint64_t *)cell);
-        return;
-    case CELL_FIRST:
-    case CELL_LAST:
-        sequence_window_add(&total->sequence, *(const uint64_t *)cell);
-        return;
-    case CELL_QUANTILE:
-        quantile_sum_merge(&total->quantile, *(const uint64_t *)cell);
-        return;
-    default:
-        cell_merge_number(total->cell->kind, &total->number, cell);
-        return;
-    }
+    evaluator->pane_count = 0;
 }
 
 void evaluator_add(struct evaluator *evaluator, const char *pane)
 {
-    for (uint32_t i = 0; i < evaluator->count; i++) {
-        struct total *total = &evaluator->totals[i];
+    if (evaluator->pane_count == evaluator->pane_cap) {
+        evaluator->pane_cap = MAX(evaluator->pane_cap * 2, (uint32_t)PANES_FIRST);
+        evaluator->panes = realloc(evaluator->panes,
+                                   evaluator->pane_cap * sizeof(*evaluator->panes));
+        CHECK(evaluator->panes);
+    }
+    evaluator->panes[evaluator->pane_count++] = pane;
+}
 
-        total_merge(total, pane + total->cell->offset);
+/* ---- one total over all panes: what kind it is, is asked once */
+
+static const char *cell_of(const struct evaluator *evaluator, const struct total *total,
+                           uint32_t pane)
+{
+    return evaluator->panes[pane] + total->cell->offset;
+}
+
+static uint64_t word_of(const struct evaluator *evaluator, const struct total *total, uint32_t pane)
+{
+    return *(const uint64_t *)cell_of(evaluator, total, pane);
+}
+
+static void sum_numbers(const struct evaluator *evaluator, struct total *total)
+{
+    enum cell_kind kind = total->cell->kind;
+    union number_cell number = {0};
+    uint32_t count = evaluator->pane_count;
+
+    switch (kind) {
+    case CELL_COUNT:
+        for (uint32_t i = 0; i < count; i++)
+            number.count += word_of(evaluator, total, i);
+        break;
+    case CELL_SUM_INT:
+        for (uint32_t i = 0; i < count; i++)
+            wide_int_add(&number.sum,
+                         wide_int_get((const struct wide_int *)cell_of(evaluator, total, i)));
+        break;
+    default:
+        for (uint32_t i = 0; i < count; i++)
+            cell_merge_number(kind, &number, cell_of(evaluator, total, i));
+        break;
+    }
+    total->number = number;
+}
+
+static void sum_cells(const struct evaluator *evaluator, struct total *total)
+{
+    uint32_t count = evaluator->pane_count;
+
+    switch (total->cell->kind) {
+    case CELL_DISTINCT:
+        distinct_union_reset(total->distinct);
+        for (uint32_t i = 0; i < count; i++)
+            distinct_union_merge(total->distinct, word_of(evaluator, total, i));
+        return;
+    case CELL_HISTOGRAM:
+    case CELL_TOP:
+        counts_sum_reset(&total->counts);
+        for (uint32_t i = 0; i < count; i++)
+            counts_sum_merge(&total->counts, word_of(evaluator, total, i));
+        return;
+    case CELL_FIRST:
+    case CELL_LAST:
+        sequence_window_reset(&total->sequence);
+        for (uint32_t i = 0; i < count; i++)
+            sequence_window_add(&total->sequence, word_of(evaluator, total, i));
+        return;
+    case CELL_QUANTILE:
+        quantile_sum_reset(&total->quantile);
+        for (uint32_t i = 0; i < count; i++)
+            quantile_sum_merge(&total->quantile, word_of(evaluator, total, i));
+        return;
+    default:
+        sum_numbers(evaluator, total);
+        return;
     }
 }
 
@@ -228,11 +266,12 @@ static void list_add(struct total *total, const struct field_value *value)
     value_json(&total->text, feature->field_type, feature->scale, value);
 }
 
-static struct row_value list_value(struct total *total)
+static struct row_value list_value(struct total *total, bool spells)
 {
-    if (total->text.len == 0)
+    if (spells && total->text.len == 0)
         buf_append_char(&total->text, '[');
-    buf_append_char(&total->text, ']');
+    if (spells)
+        buf_append_char(&total->text, ']');
     return json_value(&total->text);
 }
 
@@ -248,7 +287,8 @@ static struct row_value since_previous_value(struct sequence_window *window)
     return int_value(window->picked[1]->time_ms - window->picked[0]->time_ms);
 }
 
-static struct row_value sequence_values(struct total *total, const struct intern *intern)
+static struct row_value sequence_values(struct total *total, const struct intern *intern,
+                                        bool spells)
 {
     const struct plan_feature *feature = total->feature;
     bool newest = total->cell->kind == CELL_LAST;
@@ -258,7 +298,7 @@ static struct row_value sequence_values(struct total *total, const struct intern
         return since_previous_value(&total->sequence);
 
     uint32_t len = sequence_window_pick(&total->sequence, newest, MAX(list_len, 1u));
-    for (uint32_t i = 0; i < len; i++) {
+    for (uint32_t i = 0; i < len && (spells || list_len == 0); i++) {
         struct field_value value = sequence_value(total->sequence.picked[i], feature->field_type,
                                                   intern);
 
@@ -266,15 +306,15 @@ static struct row_value sequence_values(struct total *total, const struct intern
             return single_value(total, &value);
         list_add(total, &value);
     }
-    return list_len == 0 ? null_value : list_value(total);
+    return list_len == 0 ? null_value : list_value(total, spells);
 }
 
-static struct row_value top_value(struct total *total, const struct intern *intern)
+static struct row_value top_value(struct total *total, const struct intern *intern, bool spells)
 {
     const struct plan_feature *feature = total->feature;
     uint32_t len = top_select(&total->counts, MAX(feature->n, 1u), intern);
 
-    for (uint32_t i = 0; i < len; i++) {
+    for (uint32_t i = 0; i < len && (spells || feature->n == 0); i++) {
         struct field_value value = value_of_text(
             feature->field_type, intern_text(intern, total->counts.counts[i].number));
 
@@ -282,7 +322,7 @@ static struct row_value top_value(struct total *total, const struct intern *inte
             return single_value(total, &value);
         list_add(total, &value);
     }
-    return feature->n == 0 ? null_value : list_value(total);
+    return feature->n == 0 ? null_value : list_value(total, spells);
 }
 
 static struct row_value quantile_value(const struct total *total)
@@ -293,9 +333,22 @@ static struct row_value quantile_value(const struct total *total)
                         unit_of(total->feature));
 }
 
-static struct row_value total_value(struct total *total, const struct intern *intern,
+static struct row_value histogram_value(struct total *total, const struct intern *intern,
+                                        bool spells)
+{
+    uint32_t limit = total->feature->limit;
+
+    if (spells)
+        histogram_take_json(&total->counts, limit, intern, &total->text);
+    else
+        counts_sum_select(&total->counts, limit, intern);
+    return json_value(&total->text);
+}
+
+static struct row_value total_value(const struct evaluator *evaluator, struct total *total,
                                     uint64_t *saturated)
 {
+    const struct intern *intern = evaluator->intern;
     const struct plan_feature *feature = total->feature;
     const union number_cell *number = &total->number;
 
@@ -326,15 +379,14 @@ static struct row_value total_value(struct total *total, const struct intern *in
     case CELL_DISTINCT:
         return int_value(distinct_union_count(total->distinct));
     case CELL_HISTOGRAM:
-        histogram_take_json(&total->counts, feature->limit, intern, &total->text);
-        return json_value(&total->text);
+        return histogram_value(total, intern, evaluator->spells);
     case CELL_MOMENTS:
         return moments_value(feature, &number->moments);
     case CELL_FIRST:
     case CELL_LAST:
-        return sequence_values(total, intern);
+        return sequence_values(total, intern, evaluator->spells);
     case CELL_TOP:
-        return top_value(total, intern);
+        return top_value(total, intern, evaluator->spells);
     case CELL_QUANTILE:
         return quantile_value(total);
     case CELL_KIND_COUNT:
@@ -345,8 +397,10 @@ static struct row_value total_value(struct total *total, const struct intern *in
 
 const struct row_value *evaluator_finish(struct evaluator *evaluator, uint64_t *ret_saturated)
 {
-    for (uint32_t i = 0; i < evaluator->count; i++)
-        evaluator->values[i] = total_value(&evaluator->totals[i], evaluator->intern, ret_saturated);
+    for (uint32_t i = 0; i < evaluator->count; i++) {
+        sum_cells(evaluator, &evaluator->totals[i]);
+        evaluator->values[i] = total_value(evaluator, &evaluator->totals[i], ret_saturated);
+    }
     return evaluator->values;
 }
 

@@ -18,6 +18,10 @@ struct evaluator *evaluator_create(const struct plan_view *view, const struct pl
                                    const struct intern *intern);
 void evaluator_free(struct evaluator *evaluator);
 
+/* From now on values are computed, and lists and maps are not spelled out: their texts, which
+ * nobody reads, are empty. */
+void evaluator_spell_nothing(struct evaluator *evaluator);
+
 void evaluator_begin(struct evaluator *evaluator);
 
 /* `pane`: the cell bytes of one pane of the view's paneset. */

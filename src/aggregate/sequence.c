@@ -458,6 +458,33 @@ static const struct sequence_item *take_top(struct sequence_window *window, bool
     return item;
 }
 
+/* Whether each cell's items come after all those of the cells before, as panes' mostly do. */
+static bool is_in_order(const struct sequence_window *window)
+{
+    for (uint32_t i = 1; i < window->len; i++) {
+        const struct sequence *before = window->cursors[i - 1].sequence;
+
+        if (!comes_before(item_at(before, before->len - 1),
+                          item_at(window->cursors[i].sequence, 0)))
+            return false;
+    }
+    return true;
+}
+
+static void pick_in_order(struct sequence_window *window, bool newest, uint32_t count)
+{
+    uint32_t picked = 0;
+
+    for (uint32_t i = 0; picked < count; i++) {
+        uint32_t at = newest ? window->len - 1 - i : i;
+        const struct sequence *sequence = window->cursors[at].sequence;
+
+        for (uint32_t rank = 0; rank < sequence->len && picked < count; rank++, picked++)
+            window->picked[newest ? count - 1 - picked : picked] = item_ranked(sequence, rank,
+                                                                               newest);
+    }
+}
+
 uint32_t sequence_window_pick(struct sequence_window *window, bool newest, uint32_t limit)
 {
     uint32_t count = MIN(window->items, limit);
@@ -466,6 +493,10 @@ uint32_t sequence_window_pick(struct sequence_window *window, bool newest, uint3
         window->picked_cap = MAX(window->picked_cap * 2, count);
         window->picked = realloc(window->picked, window->picked_cap * sizeof(*window->picked));
         CHECK(window->picked);
+    }
+    if (is_in_order(window)) {
+        pick_in_order(window, newest, count);
+        return count;
     }
     make_heap(window, newest);
     for (uint32_t rank = 0; rank < count; rank++)

@@ -62,6 +62,8 @@ static struct keyspace *keyspace_for(struct shard *shard, uint32_t source, int32
     keyspace = keyspace_create(
         shard->plan, source, partition, &shard->arena, &shard->intern, stats,
         (struct keyspace_output){.row = on_row,
+                                 .is_unread = !shard->plan->redis.present && !shard->fleet->file &&
+                                              !shard->fleet->features,
                                  .release = on_release,
                                  .late = on_late,
                                  .duplicates = &shard->stats.sources[source].duplicates,

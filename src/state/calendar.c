@@ -6,7 +6,6 @@
 #define SLOTS_FIRST 32
 #define HEAP_FIRST  16
 #define ITEMS_FIRST 4
-#define AHEAD       12 /* entries between a prefetch and its use */
 
 void calendar_init(struct calendar *calendar, struct arena *arena)
 {
@@ -186,7 +185,7 @@ static void bucket_remove_first(struct calendar *calendar)
 }
 
 bool calendar_take(struct calendar *calendar, int64_t until_ms, int64_t *ret_time_ms,
-                   uint32_t *ret_item, uint32_t *ret_ahead)
+                   uint32_t *ret_item)
 {
     while (calendar_next_ms(calendar) <= until_ms && is_spent(calendar->heap[0]))
         bucket_remove_first(calendar);
@@ -194,11 +193,9 @@ bool calendar_take(struct calendar *calendar, int64_t until_ms, int64_t *ret_tim
         return false;
 
     struct calendar_bucket *bucket = calendar->heap[0];
-    uint32_t ahead = MIN(bucket->taken + AHEAD, bucket->len - 1);
 
     *ret_time_ms = bucket->time_ms;
     *ret_item = bucket->items[bucket->taken++];
-    *ret_ahead = bucket->items[ahead];
     while (calendar->heap_len > 0 && is_spent(calendar->heap[0]))
         bucket_remove_first(calendar);
     return true;

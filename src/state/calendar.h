@@ -55,8 +55,18 @@ static inline int64_t calendar_next_ms(const struct calendar *calendar)
 }
 
 /* Takes out one entry whose time is at or before `until_ms`, earliest first; false if there is
- * none. *ret_ahead is an entry that will be handed out soon, to prefetch what belongs to it. */
+ * none. */
 bool calendar_take(struct calendar *calendar, int64_t until_ms, int64_t *ret_time_ms,
-                   uint32_t *ret_item, uint32_t *ret_ahead);
+                   uint32_t *ret_item);
+
+/* The item that is taken out after `distance` others of its time, to prefetch what belongs to it;
+ * CALENDAR_NONE: there are not so many. */
+static inline uint32_t calendar_ahead(const struct calendar *calendar, uint32_t distance)
+{
+    const struct calendar_bucket *first = calendar->heap_len ? calendar->heap[0] : NULL;
+
+    return first && first->taken + distance < first->len ? first->items[first->taken + distance]
+                                                         : CALENDAR_NONE;
+}
 
 #endif

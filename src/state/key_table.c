@@ -2,11 +2,10 @@
 
 #include "base/check.h"
 
-#define SLOTS_FIRST        64
-#define CHUNK_RECORDS_BITS 8
-#define CHUNK_RECORDS      (1u << CHUNK_RECORDS_BITS)
-#define MOVE_SLOTS         8          /* for each added key: done well before `now` is full */
-#define REMOVED            UINT32_MAX /* the number of a slot of `before` whose key is gone */
+#define SLOTS_FIRST   64
+#define CHUNK_RECORDS (1u << KEY_CHUNK_BITS)
+#define MOVE_SLOTS    8          /* for each added key: done well before `now` is full */
+#define REMOVED       UINT32_MAX /* the number of a slot of `before` whose key is gone */
 
 void key_table_init(struct key_table *table, struct arena *arena, uint32_t record_bytes)
 {
@@ -27,12 +26,12 @@ static void slots_free(struct key_table *table, struct key_slots *slots)
 
 static size_t chunk_bytes(const struct key_table *table)
 {
-    return (size_t)table->record_bytes << CHUNK_RECORDS_BITS;
+    return (size_t)table->record_bytes << KEY_CHUNK_BITS;
 }
 
 static struct key_head *record_at(const struct key_table *table, uint32_t number)
 {
-    char *chunk = table->chunks[number >> CHUNK_RECORDS_BITS];
+    char *chunk = table->chunks[number >> KEY_CHUNK_BITS];
 
     return (struct key_head *)(chunk +
                                (size_t)(number & (CHUNK_RECORDS - 1)) * table->record_bytes);
@@ -54,7 +53,7 @@ static void key_free(struct key_table *table, struct key_head *record)
 void key_table_done(struct key_table *table)
 {
     for (uint32_t i = 0; i < table->record_count; i++) {
-        if (table->chunks[i >> CHUNK_RECORDS_BITS])
+        if (table->chunks[i >> KEY_CHUNK_BITS])
             key_free(table, record_at(table, i));
     }
     for (uint32_t i = 0; i < table->chunk_count; i++)
@@ -68,7 +67,7 @@ void key_table_done(struct key_table *table)
 
 struct key_head *key_table_at(const struct key_table *table, uint32_t number)
 {
-    if (!table->chunks[number >> CHUNK_RECORDS_BITS])
+    if (!table->chunks[number >> KEY_CHUNK_BITS])
         return NULL;
     struct key_head *record = record_at(table, number);
 
@@ -78,7 +77,7 @@ struct key_head *key_table_at(const struct key_table *table, uint32_t number)
 uint32_t key_table_next(const struct key_table *table, uint32_t from)
 {
     for (uint32_t number = from; number < table->record_count; number++) {
-        if (!table->chunks[number >> CHUNK_RECORDS_BITS])
+        if (!table->chunks[number >> KEY_CHUNK_BITS])
             number |= CHUNK_RECORDS - 1;
         else if (record_at(table, number)->key_len)
             return number;
@@ -184,7 +183,7 @@ static void list_remove(struct key_table *table, uint32_t *first, uint32_t chunk
 static void record_free(struct key_table *table, struct key_head *record)
 {
     uint32_t number = record->number;
-    uint32_t chunk = number >> CHUNK_RECORDS_BITS;
+    uint32_t chunk = number >> KEY_CHUNK_BITS;
     struct key_room *room = &table->rooms[chunk];
 
     record->key_len = 0;
@@ -211,11 +210,11 @@ static void chunk_take_back(struct key_table *table, uint32_t chunk)
     table->chunks[chunk] = arena_alloc(table->arena, chunk_bytes(table));
     room->free_head = KEY_NONE;
     for (uint32_t i = CHUNK_RECORDS; i-- > 0;) {
-        struct key_head *record = record_at(table, (chunk << CHUNK_RECORDS_BITS) + i);
+        struct key_head *record = record_at(table, (chunk << KEY_CHUNK_BITS) + i);
 
         record->key_len = 0;
         record->number = room->free_head;
-        room->free_head = (chunk << CHUNK_RECORDS_BITS) + i;
+        room->free_head = (chunk << KEY_CHUNK_BITS) + i;
     }
 }
 
@@ -252,11 +251,11 @@ static uint32_t record_new(struct key_table *table)
             list_remove(table, &table->with_room, chunk);
     } else {
         CHECK(number < KEY_NONE - 1);
-        if (number == table->chunk_count << CHUNK_RECORDS_BITS)
+        if (number == table->chunk_count << KEY_CHUNK_BITS)
             chunk_add(table);
         table->record_count++;
     }
-    table->rooms[number >> CHUNK_RECORDS_BITS].live++;
+    table->rooms[number >> KEY_CHUNK_BITS].live++;
     return number;
 }
 
@@ -331,7 +330,8 @@ struct key_head *key_table_prefetch_record(const struct key_table *table, uint64
         if (table->now.slots[slot].tag == tag_of(hash)) {
             struct key_head *record = record_at(table, table->now.slots[slot].number - 1);
 
-            __builtin_prefetch(record);
+            for (uint32_t at = 0; at < table->record_bytes; at += CACHE_LINE)
+                __builtin_prefetch((char *)record + at);
             return record;
         }
     }

@@ -19,6 +19,7 @@
 
 #define KEY_NONE         UINT32_MAX
 #define KEY_INLINE_BYTES 24
+#define KEY_CHUNK_BITS   8 /* of a record's number: its place in a chunk */
 
 /* The head of a record; what follows is the business of key_state.h. */
 struct key_head {
@@ -98,6 +99,15 @@ struct slice key_head_key(const struct key_head *record);
 
 /* The record with the number, or NULL if it is free. Numbers run from 0 to record_count - 1. */
 struct key_head *key_table_at(const struct key_table *table, uint32_t number);
+
+/* Where the record with the number is, free or not, without a look at it; NULL if nowhere. */
+static inline struct key_head *key_table_place(const struct key_table *table, uint32_t number)
+{
+    char *chunk = table->chunks[number >> KEY_CHUNK_BITS];
+    size_t at = number & ((1u << KEY_CHUNK_BITS) - 1);
+
+    return chunk ? (struct key_head *)(chunk + at * table->record_bytes) : NULL;
+}
 
 /* The least number of a record in use that is not below `from`, or KEY_NONE. */
 uint32_t key_table_next(const struct key_table *table, uint32_t from);

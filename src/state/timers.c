@@ -38,28 +38,16 @@ void timers_drop(struct timers *timers, struct key_head *key)
         drop(timers, (enum timer)i, key);
 }
 
-static void prefetch(const struct timers *timers, uint32_t number)
-{
-    const struct key_head *key = key_table_at(timers->table, number);
-
-    __builtin_prefetch(key);
-    if (key)
-        __builtin_prefetch(key + 1);
-}
-
 struct key_head *timer_take(struct timers *timers, enum timer timer, int64_t until_ms,
                             uint32_t *budget)
 {
     int64_t time_ms;
     uint32_t number;
-    uint32_t ahead;
 
-    while (*budget > 0 &&
-           calendar_take(&timers->calendars[timer], until_ms, &time_ms, &number, &ahead)) {
+    while (*budget > 0 && calendar_take(&timers->calendars[timer], until_ms, &time_ms, &number)) {
         struct key_head *key = key_table_at(timers->table, number);
 
         --*budget;
-        prefetch(timers, ahead);
         if (key && key->times_ms[timer] == time_ms)
             return key;
     }

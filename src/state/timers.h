@@ -61,4 +61,14 @@ void timers_drop(struct timers *timers, struct key_head *key);
 struct key_head *timer_take(struct timers *timers, enum timer timer, int64_t until_ms,
                             uint32_t *budget);
 
+/* The record that is taken after `distance` others, to prefetch it and what belongs to it; it may
+ * be a free one. NULL: not known. */
+static inline struct key_head *timer_ahead(const struct timers *timers, enum timer timer,
+                                           uint32_t distance)
+{
+    uint32_t number = calendar_ahead(&timers->calendars[timer], distance);
+
+    return number == CALENDAR_NONE ? NULL : key_table_place(timers->table, number);
+}
+
 #endif

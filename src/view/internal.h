@@ -77,6 +77,7 @@ struct view {
     uint32_t paneset_number;
     struct evaluator *evaluator;
     struct evaluator *before; /* on_update: the values before panes dropped out */
+    bool is_exact;            /* slides_are_exact */
     struct view_stats *stats;
 };
 
@@ -270,6 +271,11 @@ int64_t paneset_needed_until_ms(struct keyspace *keyspace, const struct key_head
 /* When panes of a key for which nothing is due can be freed; if it has none, when the key can. */
 int64_t key_needed_until_ms(struct keyspace *keyspace, struct key_head *key);
 
+/* Fetch a key's newest panes into the cache; then, by them, what their cells hold outside. What was
+ * fetched before is taken to be there. */
+void key_prefetch_panes(struct keyspace *keyspace, struct key_head *key, uint32_t newest);
+void key_prefetch_cells(struct keyspace *keyspace, struct key_head *key, uint32_t newest);
+
 /* Frees the key and all it holds. */
 void key_remove(struct keyspace *keyspace, struct key_head *key);
 
@@ -356,7 +362,9 @@ void amendments_drop_before(const struct subject *subject, int64_t window);
 
 /* on_close.c */
 int64_t on_close_next(const struct subject *subject);
-void on_close_fire(const struct subject *subject, int64_t window);
+
+/* Fires the windows up to `reached`. Returns the next one, or BOUNDARY_NEVER. */
+int64_t on_close_catch_up(const struct subject *subject, int64_t reached);
 void on_close_entered(const struct subject *subject, const struct entry *entry,
                       int64_t watermark_ms);
 void on_close_amend(const struct subject *subject, int64_t watermark_ms, int64_t release_ms);
@@ -366,6 +374,9 @@ void on_close_schedule(const struct subject *subject);
 /* slides.c: tumbling and sliding windows */
 uint32_t slides_levels(int64_t panes_max);
 int64_t slides_width(uint32_t level); /* of a span, in panes */
+
+/* Whether windows that hold the same panes have the same values, to the last bit. */
+bool slides_are_exact(const struct plan_paneset *paneset, const struct plan_view *view);
 void slides_schedule(struct keyspace *keyspace, struct key_head *key, uint32_t view);
 void slides_make_spans(struct keyspace *keyspace, struct key_head *key, uint32_t paneset);
 void due_at_boundary(const struct subject *subject, int64_t boundary);
@@ -407,7 +418,7 @@ int64_t lifetime_needed_until_ms(const struct keyspace *keyspace, const struct p
 void on_update_emit(const struct subject *subject, int64_t start_ms, int64_t end_ms, bool empty,
                     const struct row_value *values);
 int64_t on_update_next(const struct subject *subject);
-void on_update_fire(const struct subject *subject, int64_t boundary);
+int64_t on_update_catch_up(const struct subject *subject, int64_t reached);
 void on_update_finish(const struct subject *subject);
 void on_update_entered(const struct subject *subject, int64_t pane, int64_t time_ms);
 

@@ -95,6 +95,33 @@ void key_schedule(struct keyspace *keyspace, struct key_head *key)
         free_at(keyspace, key, key_needed_until_ms(keyspace, key));
 }
 
+void key_prefetch_panes(struct keyspace *keyspace, struct key_head *key, uint32_t newest)
+{
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        const struct panes_layout *layout = &keyspace->panesets[i].layout;
+        const struct panes *panes = key_panes(keyspace, key, i);
+
+        if (panes->count == 0)
+            continue;
+        const char *end = panes_entry(layout, panes, panes->count);
+        for (const char *at = panes_entry(layout, panes, panes->count - MIN(panes->count, newest));
+             at < end; at += CACHE_LINE)
+            __builtin_prefetch(at);
+        __builtin_prefetch(end - 1);
+    }
+}
+
+void key_prefetch_cells(struct keyspace *keyspace, struct key_head *key, uint32_t newest)
+{
+    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+        const struct panes_layout *layout = &keyspace->panesets[i].layout;
+        const struct panes *panes = key_panes(keyspace, key, i);
+
+        for (uint32_t at = panes->count - MIN(panes->count, newest); at < panes->count; at++)
+            pane_cells_prefetch(layout->plan, pane_cells(layout, panes_entry(layout, panes, at)));
+    }
+}
+
 void key_remove(struct keyspace *keyspace, struct key_head *key)
 {
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {

@@ -3,7 +3,11 @@
 #include "base/hash.h"
 #include "window/lateness.h"
 
-#define BATCH 32 /* events whose look-ups are under way together */
+#define BATCH          32 /* events whose look-ups are under way together */
+#define PREFETCH_PANES 16
+#define AHEAD_RECORD   24 /* keys between a prefetch and its use, when they fire one by one */
+#define AHEAD_PANES    16
+#define AHEAD_CELLS    8
 
 /* Where an event may come too late for some windows that have not fired, or for one view and not
  * for another: see panes.h. */
@@ -77,8 +81,12 @@ static void views_init(struct keyspace *keyspace, const struct intern *intern,
             .paneset_number = (uint32_t)plan->paneset,
             .evaluator = evaluator_create(plan, panes, intern),
             .before = plan->on_update ? evaluator_create(plan, panes, intern) : NULL,
+            .is_exact = panes->kind == PANES_SLIDES && slides_are_exact(panes, plan),
             .stats = stats[i],
         };
+        /* An on_update view compares its values, texts too. */
+        if (keyspace->output.is_unread && !plan->on_update)
+            evaluator_spell_nothing(keyspace->views[i].evaluator);
     }
 }
 
@@ -215,6 +223,8 @@ const struct row_value *values_of_cells(const struct subject *subject, struct ev
 /* Emits again the windows that fired early and whose end the watermark has reached. */
 static void amend(struct keyspace *keyspace, struct key_head *key, const struct instant *now)
 {
+    bool has_due = key->amend_ms != CALENDAR_NEVER;
+
     key_touch(keyspace, key);
     key->amend_ms = CALENDAR_NEVER;
     for (uint32_t i = 0; i < keyspace->source->view_count; i++) {
@@ -224,7 +234,7 @@ static void amend(struct keyspace *keyspace, struct key_head *key, const struct 
             !subject.view->plan->on_update && subject.state->amendments)
             on_close_amend(&subject, now->watermark_ms, keyspace->release_ms);
     }
-    for (uint32_t i = 0; i < keyspace->source->paneset_count; i++) {
+    for (uint32_t i = 0; has_due && i < keyspace->source->paneset_count; i++) {
         if (kind_of(keyspace, i) == PANES_SESSIONS)
             sessions_amend(keyspace, key, i, now->watermark_ms);
     }
@@ -435,6 +445,15 @@ static bool event_apply(struct keyspace *keyspace, const struct event *event)
     return true;
 }
 
+/* How many of the newest panes the event will ask for: those of windows, if it finds some due. */
+static uint32_t panes_asked_for(const struct keyspace *keyspace, const struct key_head *key,
+                                const struct event *event)
+{
+    int64_t watermark_ms = keyspace->source->aligned ? event->watermark_ms : keyspace->watermark_ms;
+
+    return key->due_ms <= MAX(keyspace->clock_ms, watermark_ms) ? PREFETCH_PANES : 1;
+}
+
 static void batch_prefetch(struct keyspace *keyspace, const struct event *const *events,
                            uint32_t count)
 {
@@ -442,14 +461,15 @@ static void batch_prefetch(struct keyspace *keyspace, const struct event *const 
 
     for (uint32_t i = 0; i < count; i++)
         key_table_prefetch_slot(&keyspace->table, events[i]->key_hash);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         keys[i] = key_table_prefetch_record(&keyspace->table, events[i]->key_hash);
+    for (uint32_t i = 0; i < count; i++) {
         if (keys[i])
-            __builtin_prefetch((char *)keys[i] + keyspace->panes_offset);
+            key_prefetch_panes(keyspace, keys[i], panes_asked_for(keyspace, keys[i], events[i]));
     }
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; keys[i] && j < keyspace->source->paneset_count; j++)
-            panes_prefetch(key_panes(keyspace, keys[i], j));
+        if (keys[i])
+            key_prefetch_cells(keyspace, keys[i], panes_asked_for(keyspace, keys[i], events[i]));
     }
 }
 
@@ -490,10 +510,27 @@ void keyspace_hold(struct keyspace *keyspace, bool is_held)
     keyspace->is_held = is_held;
 }
 
+/* What keys that come soon will ask for, each step by what the one before has fetched. */
+static void fire_prefetch(struct keyspace *keyspace, enum timer timer)
+{
+    const struct timers *timers = &keyspace->timers;
+    struct key_head *record = timer_ahead(timers, timer, AHEAD_RECORD);
+    struct key_head *panes = timer_ahead(timers, timer, AHEAD_PANES);
+    struct key_head *cells = timer_ahead(timers, timer, AHEAD_CELLS);
+
+    for (uint32_t at = 0; record && at < keyspace->table.record_bytes; at += CACHE_LINE)
+        __builtin_prefetch((char *)record + at);
+    if (panes && panes->key_len)
+        key_prefetch_panes(keyspace, panes, PREFETCH_PANES);
+    if (cells && cells->key_len)
+        key_prefetch_cells(keyspace, cells, PREFETCH_PANES);
+}
+
 /* The next key whose time has come. NULL: none, or the budget is used up. */
 static struct key_head *next_due(struct keyspace *keyspace, enum timer timer, int64_t until_ms,
                                  uint32_t *budget)
 {
+    fire_prefetch(keyspace, timer);
     return keyspace->must_stop ? NULL : timer_take(&keyspace->timers, timer, until_ms, budget);
 }
 

@@ -38,6 +38,7 @@ struct schema_map;
  * stop as soon as it can, since the sinks are full: the row itself is taken. */
 struct keyspace_output {
     bool (*row)(void *context, const struct row *row, void **slot);
+    bool is_unread; /* nobody reads the rows' lists and maps: they are left empty */
     void (*release)(void *context, void **slot); /* the key's state goes; *slot is not NULL */
     /* An event with a record turned out to be late for every view (`by_watermark`), or older than
      * the state that is kept. False: not taken; the event is to be given again. */

@@ -78,6 +78,56 @@ static void emit_as(const struct subject *subject, int64_t window, uint32_t revi
                       });
 }
 
+/* The first window after `window` that other events may be in: a pane comes, a pane goes, or, of
+ * events that came too late for some windows, theirs begin. */
+static int64_t same_until(const struct subject *subject, int64_t window)
+{
+    const struct panes_layout *layout = &subject->view->paneset->layout;
+    const struct panes *panes = subject->panes;
+    int64_t windows = subject->view->plan->panes;
+    uint32_t at = panes_before(layout, panes, window - windows);
+    int64_t until = BOUNDARY_NEVER;
+
+    if (panes->released >= window - windows && panes->released < window)
+        until = panes->released + windows + 1;
+    if (at < panes->count && pane_index(panes_entry(layout, panes, at)) < window)
+        until = MIN(until, pane_index(panes_entry(layout, panes, at)) + windows + 1);
+    if (!layout->split)
+        at = panes_before(layout, panes, window);
+    for (; at < panes->count; at++) {
+        const char *entry = panes_entry(layout, panes, at);
+
+        if (pane_index(entry) >= window) {
+            until = MIN(until, pane_index(entry) + 1);
+            break;
+        }
+        if (pane_first_window(layout, entry) > window)
+            until = MIN(until, pane_first_window(layout, entry));
+    }
+    return until;
+}
+
+/* Emits windows first … last, which hold the same panes, for the first time. */
+static void emit_alike(const struct subject *subject, int64_t first, int64_t last)
+{
+    const struct view *view = subject->view;
+    const struct plan_view *plan = view->plan;
+    uint64_t saturated = counter_get(&view->stats->saturated);
+    struct row_facts facts = {
+        .end_ms = slides_boundary_ms(&view->paneset->slides, first),
+        .values = values_of(subject, view->evaluator, first - plan->panes, first),
+    };
+
+    saturated = counter_get(&view->stats->saturated) - saturated;
+    for (int64_t window = first; window <= last; window++) {
+        facts.start_ms = facts.end_ms - plan->size_ms;
+        emit_row(subject, &facts);
+        facts.end_ms += plan->slide_ms;
+    }
+    if (saturated)
+        counter_add(&view->stats->saturated, saturated * (uint64_t)(last - first));
+}
+
 static void emit_window(const struct subject *subject, int64_t window, uint32_t revision,
                         bool empty)
 {
@@ -103,7 +153,7 @@ static void emit_finished(const struct subject *subject, int64_t window)
 }
 
 /* The windows up to the one before `window` have fired. */
-void on_close_fire(const struct subject *subject, int64_t window)
+static void fire(const struct subject *subject, int64_t window)
 {
     if (!holds(subject, window)) {
         if (holds(subject, window - 1))
@@ -114,6 +164,31 @@ void on_close_fire(const struct subject *subject, int64_t window)
         emit_window(subject, window, 0, false);
     }
     subject->state->fired = window;
+}
+
+/* Fires `window`, and with it those up to `reached` that are like it. */
+static void fire_alike(const struct subject *subject, int64_t window, int64_t reached)
+{
+    int64_t last;
+
+    if (window <= subject->state->finished || !subject->view->is_exact || !holds(subject, window)) {
+        fire(subject, window);
+        return;
+    }
+    last = MIN(same_until(subject, window) - 1, reached);
+    emit_alike(subject, window, last);
+    subject->state->fired = last;
+}
+
+int64_t on_close_catch_up(const struct subject *subject, int64_t reached)
+{
+    int64_t next = on_close_next(subject);
+
+    while (next <= reached) {
+        fire_alike(subject, next, reached);
+        next = on_close_next(subject);
+    }
+    return next;
 }
 
 /* One window that is ahead of the clock. */
@@ -136,8 +211,16 @@ void on_close_finish(const struct subject *subject)
     int64_t next = on_close_next(subject);
 
     for (; next < BOUNDARY_NEVER; next = on_close_next(subject)) {
-        finish(subject, next);
-        state->fired = next;
+        int64_t last = next;
+
+        if (next > state->finished && !state->amendments && subject->view->is_exact &&
+            holds(subject, next)) {
+            last = same_until(subject, next) - 1;
+            emit_alike(subject, next, last);
+        } else {
+            finish(subject, next);
+        }
+        state->fired = last;
     }
     state->finished = MAX(state->finished, state->fired);
     state->fired = fired;

@@ -142,7 +142,7 @@ static bool drops_out(const struct subject *subject, int64_t boundary,
     return !row_values_equal(before, *ret_values, view->plan->feature_count);
 }
 
-void on_update_fire(const struct subject *subject, int64_t boundary)
+static void fire(const struct subject *subject, int64_t boundary)
 {
     const struct row_value *values;
     bool has_changed = drops_out(subject, boundary, &values);
@@ -152,6 +152,15 @@ void on_update_fire(const struct subject *subject, int64_t boundary)
         show(subject, boundary, slides_boundary_ms(&subject->view->paneset->slides, boundary),
              values);
     amendments_drop_before(subject, boundary); /* events may still come whose T it is */
+}
+
+int64_t on_update_catch_up(const struct subject *subject, int64_t reached)
+{
+    int64_t next = on_update_next(subject);
+
+    for (; next <= reached; next = on_update_next(subject))
+        fire(subject, next);
+    return next;
 }
 
 /* One boundary that is ahead of the clock. */

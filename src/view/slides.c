@@ -32,6 +32,35 @@ int64_t slides_width(uint32_t level)
     return INT64_C(1) << SPAN_BITS * level;
 }
 
+/* Values that come out the same to the last bit whichever spans and panes are added up. */
+static bool is_exact(enum cell_kind kind)
+{
+    switch (kind) {
+    case CELL_COUNT:
+    case CELL_SUM_INT:
+    case CELL_MEAN_INT:
+    case CELL_MIN_INT:
+    case CELL_MAX_INT:
+    case CELL_DISTINCT:
+    case CELL_FIRST:
+    case CELL_LAST:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool slides_are_exact(const struct plan_paneset *paneset, const struct plan_view *view)
+{
+    if (slides_levels(paneset->panes_max) == 0)
+        return true; /* the same panes are added up in the same order */
+    for (uint32_t i = 0; i < view->feature_count; i++) {
+        if (!is_exact(paneset->cells[view->features[i].cell].kind))
+            return false;
+    }
+    return true;
+}
+
 /* What a summation is about. */
 struct summing {
     const struct subject *subject;
@@ -124,28 +153,14 @@ void due_at_boundary(const struct subject *subject, int64_t boundary)
            slides_boundary_ms(&subject->view->paneset->slides, boundary));
 }
 
-static int64_t next_boundary(const struct subject *subject)
-{
-    return subject->view->plan->on_update ? on_update_next(subject) : on_close_next(subject);
-}
-
-static void fire_boundary(const struct subject *subject, int64_t boundary)
-{
-    if (subject->view->plan->on_update)
-        on_update_fire(subject, boundary);
-    else
-        on_close_fire(subject, boundary);
-}
-
 void slides_catch_up(struct keyspace *keyspace, struct key_head *key, uint32_t view,
                      const struct instant *now)
 {
     struct subject subject = subject_of(keyspace, key, view);
     int64_t reached = slides_index(&subject.view->paneset->clock_slides, now->clock_ms);
-    int64_t next = next_boundary(&subject);
+    int64_t next = subject.view->plan->on_update ? on_update_catch_up(&subject, reached)
+                                                 : on_close_catch_up(&subject, reached);
 
-    for (; next <= reached; next = next_boundary(&subject))
-        fire_boundary(&subject, next);
     subject.state->fired = MAX(subject.state->fired, reached);
     if (next < BOUNDARY_NEVER)
         due_at_boundary(&subject, next);
@@ -164,7 +179,8 @@ void slides_finish(struct keyspace *keyspace, struct key_head *key, uint32_t vie
 void slides_schedule(struct keyspace *keyspace, struct key_head *key, uint32_t view)
 {
     struct subject subject = subject_of(keyspace, key, view);
-    int64_t next = next_boundary(&subject);
+    int64_t next = subject.view->plan->on_update ? on_update_next(&subject)
+                                                 : on_close_next(&subject);
 
     if (next < BOUNDARY_NEVER)
         due_at_boundary(&subject, next);

@@ -566,6 +566,128 @@ static void sums_that_saturate_are_counted(void **state)
     end();
 }
 
+static void sums_that_saturate_are_counted_for_each_window_that_shares_them(void **state)
+{
+    struct spec spec = spec_of(sliding);
+
+    (void)state;
+    begin(&spec);
+    for (int i = 0; i < 2; i++) {
+        samples[i] = (struct sample){.time_ms = i, .has_n = true, .n = INT64_MAX};
+        bench_event(&bench, &samples[i], WATERMARK_NONE);
+    }
+    bench_apply(&bench);
+    advance(100, 100);
+    expect("-20 10 0 2|9223372036854775807|\n"
+           "-10 20 0 2|9223372036854775807|\n"
+           "0 30 0 2|9223372036854775807|\n"
+           "10 40 0 empty 0|0|\n");
+    assert_int_equal(counter_get(&bench.stats[0].saturated), 3);
+    end();
+}
+
+#define SUM_X       (1u << 7)
+
+#define MANY_SLIDES (128 * 10) /* of 10 ms */
+
+/* Values that no double holds exactly, one or two a slide, with long pauses. */
+static void random_doubles(size_t count)
+{
+    int64_t time_ms = 7;
+
+    sample_count = count;
+    for (size_t i = 0; i < count; i++) {
+        samples[i] = (struct sample){
+            .time_ms = time_ms, .has_x = true, .x = (double)random_between(-999, 999) / 10};
+        time_ms += (int64_t)random_below(random_chance(20) ? MANY_SLIDES / 2 : 40);
+    }
+}
+
+/* The rows of the samples as text, with windows fired one by one or as late as may be. */
+static void sum_doubles(bool one_by_one, struct buf *out)
+{
+    struct spec spec = spec_of((struct view_spec){.size_ms = MANY_SLIDES, .slide_ms = 10});
+    const struct spec_rows *rows = &bench.rows[0][0];
+    size_t count = sample_count;
+    int64_t end_ms = samples[count - 1].time_ms + 2 * MANY_SLIDES;
+
+    spec.views[0].features = SUM_X;
+    begin(&spec);
+    for (size_t i = 0; i < count; i++) {
+        bench_event(&bench, &samples[i], watermark_ms);
+        bench_apply(&bench);
+        watermark_ms = samples[i].time_ms;
+        int64_t until_ms = i + 1 < count ? samples[i + 1].time_ms : end_ms;
+
+        while (watermark_ms + 10 < until_ms) { /* by events of other keys */
+            watermark_ms += 10;
+            keyspace_advance(bench.keyspace, watermark_ms, watermark_ms);
+            if (one_by_one)
+                bench_fire_all(&bench);
+        }
+    }
+    advance(end_ms, end_ms);
+    for (size_t i = 0; i < rows->count; i++)
+        buf_printf(out, "%" PRId64 " %s\n", rows->rows[i].end_ms, rows->rows[i].values);
+    sample_count = count;
+    end();
+}
+
+static void sums_of_doubles_do_not_depend_on_when_windows_fire(void **state)
+{
+    (void)state;
+    for (FIRST_SEED; MORE_SEEDS(20); NEXT_SEED) {
+        struct buf at_once = {0};
+        struct buf one_by_one = {0};
+
+        random_doubles(60);
+        sum_doubles(false, &at_once);
+        sum_doubles(true, &one_by_one);
+        ENSURE(slice_equal(buf_slice(&at_once), buf_slice(&one_by_one)));
+        buf_free(&at_once);
+        buf_free(&one_by_one);
+    }
+}
+
+#define HISTOGRAM_TYPE (1u << 3)
+
+/* Rows that nobody reads are the same rows: whether a map has changed is seen all the same. The
+ * event without a type changes none when it drops out. */
+static void updates_that_nobody_reads_run_out_too(void **state)
+{
+    struct spec spec = spec_of(updating(sliding));
+
+    (void)state;
+    spec.views[0].features = HISTOGRAM_TYPE;
+    for (int unread = 0; unread < 2; unread++) {
+        spec.is_unread = unread == 1;
+        begin(&spec);
+        samples[0] = (struct sample){.time_ms = 5, .type = 0};
+        samples[1] = (struct sample){.time_ms = 15, .type = -1};
+        bench_event(&bench, &samples[0], WATERMARK_NONE);
+        bench_event(&bench, &samples[1], 5);
+        bench_apply(&bench);
+        advance(100, 100);
+        assert_int_equal(bench.rows[0][0].count, 3);
+        assert_int_equal(bench.rows[0][0].rows[2].end_ms, 40);
+        end();
+    }
+}
+
+static void maps_that_nobody_reads_are_left_empty(void **state)
+{
+    struct spec spec = spec_of(sliding);
+
+    (void)state;
+    spec.views[0].features = COUNTS | HISTOGRAM_TYPE;
+    spec.is_unread = true;
+    begin(&spec);
+    event(5);
+    advance(10, 10);
+    expect("-20 10 0 1|1||\n");
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +715,10 @@ int main(void)
         cmocka_unit_test(what_is_late_for_a_view_does_not_move_its_time),
         cmocka_unit_test(what_an_empty_partition_may_bring_is_waited_for),
         cmocka_unit_test(sums_that_saturate_are_counted),
+        cmocka_unit_test(sums_that_saturate_are_counted_for_each_window_that_shares_them),
+        cmocka_unit_test(sums_of_doubles_do_not_depend_on_when_windows_fire),
+        cmocka_unit_test(updates_that_nobody_reads_run_out_too),
+        cmocka_unit_test(maps_that_nobody_reads_are_left_empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,16 @@ static inline int min_x_text(char *out, const struct sample *const *events, size
     return least ? sprintf(out, "%.17g", least->x) : sprintf(out, "null");
 }
 
+/* Exact where the values are multiples of a power of two, as those of random_samples are. */
+static inline int sum_x_text(char *out, const struct sample *const *events, size_t count)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += events[i]->has_x ? events[i]->x : 0;
+    return sprintf(out, "%.17g", sum);
+}
+
 static inline int mean_n_text(char *out, const struct sample *const *events, size_t count)
 {
     int64_t sum = 0;
@@ -150,6 +160,7 @@ static const struct spec_feature {
     {"{min: x}", min_x_text},
     {"{mean: n}", mean_n_text},
     {"{count: n, where: {type: a}}", count_n_of_a_text},
+    {"{sum: x}", sum_x_text},
 };
 
 struct view_spec {
@@ -169,6 +180,7 @@ struct spec {
     int64_t out_of_orderness_ms;
     int64_t lateness_ms;
     int64_t ttl_ms;
+    bool is_unread;   /* nobody reads the rows' lists and maps */
     int64_t dedup_ms; /* within which events of one n are duplicates; 0: none are */
     int view_count;
     struct view_spec views[SPEC_VIEWS_MAX];
