@@ -41,8 +41,8 @@ static const char foot[] =
     "stage, the\n"
     "position of every partition and the last checkpoint; `GET /histograms` the stages' histograms "
     "in full,\n"
-    "all shards' in one. `POST /savepoint?name=NAME` asks for a savepoint, "
-    "`GET\n/savepoint` says what became of it; `freshet checkpoint save` does both.\n";
+    "all shards' in one. `POST /savepoint?name=NAME` asks for a savepoint,\n"
+    "`GET /savepoint` says what became of it; `freshet checkpoint save` does both.\n";
 
 static const char *type_name(enum metric_type type)
 {
