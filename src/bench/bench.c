@@ -287,11 +287,36 @@ static void begin(struct bench *bench)
         bench->shards_max = MAX(bench->shards_max, bench->options->shards[i]);
 }
 
+/* Of each source the users, then the probes. */
+static bool key_at(void *context, uint64_t index, struct buf *out)
+{
+    struct bench *bench = context;
+    uint64_t keys = bench->options->users + PROBE_SLOTS;
+    uint32_t source = (uint32_t)(index / keys);
+    uint32_t number = (uint32_t)(index % keys);
+    struct made_record made;
+    struct buf key = {0};
+
+    if (source == bench->plan->source_count)
+        return false;
+    if (number < bench->options->users) {
+        records_key(bench->records[source], number, &key);
+    } else if (records_make_probe(bench->records[source], PLAN_NONE, PROBE_PREFIX,
+                                  number - bench->options->users, 0, 0, &made)) {
+        buf_append_slice(&key, made.key);
+    }
+    world_redis_key(&bench->world, source, buf_slice(&key), out);
+    buf_free(&key);
+    return true;
+}
+
 /* In the world that is open. */
 static int work(struct bench *bench, struct err *err)
 {
     int error;
 
+    bench->world.key_at = key_at;
+    bench->world.key_context = bench;
     setup_fill(bench);
     partitions_fit(bench);
     error = topics_fill(bench, err);

@@ -79,6 +79,9 @@ double bench_knee(const struct bench_latency *latency);
 const struct bench_throughput *bench_final_run(const struct bench_report *report);
 const struct bench_throughput *bench_live_run(const struct bench_report *report);
 
+/* Had the host much to do before the bench began? */
+bool bench_was_busy(const struct bench_host *host);
+
 /* In words: does it keep up, does it meet the SLO? */
 const char *bench_verdict(const struct bench_rate *rate);
 

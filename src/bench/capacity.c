@@ -414,6 +414,11 @@ static void notes(struct planner *planner)
             "Measured with a mock broker and a Redis of its own on the same host: they take CPU "
             "from the engine, and that broker has a killed member's session time out before "
             "it recovers.");
+    if (bench_was_busy(&report->host))
+        note_add(planner,
+                 "Others were busy on the host that was measured (load %.1f): the figures are "
+                 "of what they left.",
+                 report->host.load_before);
     if (report->host.hypervisor && strcmp(report->host.hypervisor, "yes") == 0)
         note_add(planner, "Measured in a virtual machine: others may have had a part of its CPU.");
 }

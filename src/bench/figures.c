@@ -9,6 +9,8 @@
 /* Below this the two runs' rows are too alike to tell what one costs. */
 #define ROWS_APART 0.02
 
+#define BUSY       0.25 /* load a core */
+
 void spread_fill(const struct hdr *hdr, struct bench_spread *ret)
 {
     uint64_t count = atomic_load(&hdr->count);
@@ -29,6 +31,11 @@ bool bench_meets(const struct bench_slo *slo, const struct bench_spread *spread)
 {
     return spread->count == 0 || (spread->p50_ms <= slo->p50_ms && spread->p99_ms <= slo->p99_ms &&
                                   spread->p999_ms <= slo->p999_ms);
+}
+
+bool bench_was_busy(const struct bench_host *host)
+{
+    return host->load_before > BUSY * (double)host->cores;
 }
 
 const char *bench_verdict(const struct bench_rate *rate)

@@ -94,7 +94,7 @@ static void probes_prepare(struct open_bench *open)
     open->probes.wanted = true;
     open->probes.source = (uint32_t)view->source;
     open->probes.predicate = view->predicate;
-    snprintf(open->probes.prefix, sizeof(open->probes.prefix), "%s-probe-", bench->world.id);
+    snprintf(open->probes.prefix, sizeof(open->probes.prefix), PROBE_PREFIX);
     if (load_probes(&open->load, &open->probes)) {
         open->view = view;
         latency->probed = plan_text(bench->memory, slice_of(view->name));

@@ -21,7 +21,8 @@
 #include "bench/records.h"
 #include "bench/world.h"
 
-#define PROBE_SLOTS 8
+#define PROBE_SLOTS  8
+#define PROBE_PREFIX "freshet-bench-probe-" /* of their keys, where those are strings */
 
 /* A probe that is under way. The load fills it and sets due_ms; the reader clears due_ms. */
 struct probe_slot {

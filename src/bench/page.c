@@ -265,6 +265,9 @@ void page_write(const struct bench_report *report, struct buf *out)
     page_value(out, report->took_s, "s");
     buf_printf(out, "%s</p>\n",
                report->setup.quick ? "; a quick bench, its figures are rough" : "");
+    if (bench_was_busy(&report->host))
+        page_note(out, "Others were busy on this host before the bench began (see its load below): "
+                       "figures are of what they left.");
     page_throughput(report, out);
     latency_section(report, out);
     page_memory(report, out);

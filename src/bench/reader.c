@@ -63,7 +63,6 @@ static void *reader_main(void *context)
 int reader_start(struct reader *reader, struct world *world, const struct plan_view *view,
                  struct load *load, struct probes *probes, struct err *err)
 {
-    const struct plan_key_template *key = &world->plan->redis.key_templates[probes->source];
     int error;
 
     memset(reader, 0, sizeof(*reader));
@@ -74,10 +73,13 @@ int reader_start(struct reader *reader, struct world *world, const struct plan_v
     if (error)
         return error;
     reader->field = text_make("%s.window_end", view->name);
-    for (uint32_t i = 0; i < PROBE_SLOTS; i++)
-        reader->keys[i] = text_make("%s%s%.*s%s%.*s", world->redis_key ? world->id : "",
-                                    world->redis_key ? ":" : "", SLICE_ARGS(key->before),
-                                    probes->slots[i].key, SLICE_ARGS(key->after));
+    for (uint32_t i = 0; i < PROBE_SLOTS; i++) {
+        struct buf key = {0};
+
+        world_redis_key(world, probes->source, slice_of(probes->slots[i].key), &key);
+        buf_string(&key);
+        reader->keys[i] = key.data;
+    }
     CHECK(pthread_create(&reader->thread, NULL, reader_main, reader) == 0);
     return 0;
 }

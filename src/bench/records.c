@@ -335,7 +335,7 @@ static bool is_number(const struct records *records)
 }
 
 /* The key with this number among `users`. */
-static void who_make(struct records *records, uint32_t number, struct who *ret)
+static void who_make(const struct records *records, uint32_t number, struct who *ret)
 {
     const struct sample_key *key = &records->keys[number % records->key_count];
     uint32_t copies = number / records->key_count;
@@ -347,6 +347,15 @@ static void who_make(struct records *records, uint32_t number, struct who *ret)
         snprintf(ret->raw, sizeof(ret->raw), "+%" PRIu32, copies);
     ret->text = copies && is_number(records) ? SLICE_NONE : key->text;
     ret->written = copies && is_number(records) ? SLICE_NONE : key->raw;
+}
+
+void records_key(const struct records *records, uint32_t number, struct buf *out)
+{
+    struct who who;
+
+    who_make(records, number, &who);
+    buf_append_slice(out, who.text);
+    buf_append_slice(out, slice_of(who.raw));
 }
 
 static void write_time(struct buf *out, enum time_unit unit, int64_t time_ms)

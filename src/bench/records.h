@@ -46,6 +46,9 @@ const struct records_summary *records_summary(const struct records *records);
 /* From here on of so many keys. */
 void records_set_users(struct records *records, uint32_t users);
 
+/* Appends the key with this number, below the users that there were at first. */
+void records_key(const struct records *records, uint32_t number, struct buf *out);
+
 void records_make(struct records *records, uint64_t number, int64_t time_ms,
                   struct made_record *ret);
 

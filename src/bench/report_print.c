@@ -47,7 +47,10 @@ static void print_latency(const struct bench_report *report, struct buf *out)
                        rate->visible.p99_ms);
         buf_printf(out, "  %s\n", bench_verdict(rate));
     }
-    put(out, "  knee ", latency->knee_per_s, "events/s");
+    if (latency->knee_per_s > 0)
+        put(out, "  knee ", latency->knee_per_s, "events/s");
+    else
+        buf_printf(out, "  no knee: none of these rates meets the SLO");
     buf_printf(out, " (p50 ≤ %g, p99 ≤ %g, p99.9 ≤ %g ms)\n", report->slo.p50_ms,
                report->slo.p99_ms, report->slo.p999_ms);
     if (latency->note)
@@ -74,6 +77,10 @@ void report_print(const struct bench_report *report, struct buf *out)
     buf_printf(out, "%s on %lld cores of %s%s\n", report->pipeline, (long long)report->host.cores,
                report->host.cpu ? report->host.cpu : "an unknown processor",
                report->setup.quick ? " (quick: rough)" : "");
+    if (bench_was_busy(&report->host))
+        buf_printf(
+            out, "others were busy on this host before: load %.1f; figures are of what they left\n",
+            report->host.load_before);
     print_throughput(report, out);
     print_latency(report, out);
     if (report->memory_count) {

@@ -257,7 +257,18 @@ int64_t world_broker_cpu_ns(const struct world *world)
     return pid ? proc_cpu_total_ns(pid) : -1;
 }
 
-/* --- URLs --- */
+/* --- Redis --- */
+
+void world_redis_key(const struct world *world, uint32_t source, struct slice key, struct buf *out)
+{
+    const struct plan_key_template *template = &world->plan->redis.key_templates[source];
+
+    if (world->redis_key)
+        buf_printf(out, "%s:", world->id);
+    buf_append_slice(out, template->before);
+    buf_append_slice(out, key);
+    buf_append_slice(out, template->after);
+}
 
 static void put_encoded(struct buf *out, const char *text)
 {

@@ -27,6 +27,10 @@ struct world_names {
     uint32_t count;
 };
 
+/* The Redis keys that a bench may have made, one after the other: appends number `index`; false
+ * behind the last one. So they are found without a look at anybody else's. */
+typedef bool world_key_at(void *context, uint64_t index, struct buf *out);
+
 struct world {
     const struct plan *plan; /* the user's */
     struct slice text;       /* of the user's file */
@@ -37,6 +41,8 @@ struct world {
     struct plan_redis redis; /* present: the pipeline has one */
     char *redis_url;         /* with the password, or NULL */
     char *redis_key;         /* with the prefix, or NULL: embedded, so any key will do */
+    world_key_at *key_at;    /* NULL: no event has been made yet */
+    void *key_context;
     struct plan_memory *memory;
     struct demo_world parts; /* embedded */
     rd_kafka_t *client;      /* asks for topics and groups */
@@ -69,6 +75,9 @@ MUST_USE int world_producer(struct world *world, const char *linger_ms,
 /* CPU of the brokers so far, -1 if none runs on this host: the process that listens where the first
  * broker is, or, embedded, its thread. */
 int64_t world_broker_cpu_ns(const struct world *world);
+
+/* An entity's key as the engines under test write it, appended. */
+void world_redis_key(const struct world *world, uint32_t source, struct slice key, struct buf *out);
 
 /* A Redis URL with the world's user, password and database at another place. To be freed. */
 char *world_redis_url_at(const struct world *world, uint16_t port);

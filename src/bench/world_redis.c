@@ -7,7 +7,7 @@
 #include "sink/redis_client.h"
 
 #define ANSWER_MS    10000
-#define SCAN_COUNT   "1000"
+#define BATCH        500
 #define SAMPLED_KEYS 300
 
 int redis_probe_world(struct world *world, struct err *err)
@@ -61,57 +61,60 @@ int redis_figures(struct world *world, struct redis_figures *ret, struct err *er
     return error;
 }
 
-/* Called with a part of the bench's keys; false ends the scan. */
-typedef bool keys_visitor(redisContext *redis, const redisReply *keys, void *context);
-
-static int keys_scan(struct world *world, keys_visitor *visit, void *context, struct err *err)
-{
-    char cursor[32] = "0";
-    char pattern[64];
-    redisContext *redis;
-    bool more = true;
-    int error = redis_client_open(&world->redis, ANSWER_MS, &redis, err);
-
-    if (error)
-        return error;
-    snprintf(pattern, sizeof(pattern), "%s*", world->redis_key ? world->id : "");
-    while (more) {
-        redisReply *reply = redisCommand(redis, "SCAN %s MATCH %s COUNT " SCAN_COUNT, cursor,
-                                         pattern);
-
-        if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
-            freeReplyObject(reply);
-            redisFree(redis);
-            return err_set(err, -EIO, "redis %s does not answer SCAN", world->redis.url_text);
-        }
-        snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
-        more = visit(redis, reply->element[1], context) && strcmp(cursor, "0") != 0;
-        freeReplyObject(reply);
-    }
-    redisFree(redis);
-    return 0;
-}
+/* --- keys --- */
 
 struct usage {
     double bytes;
     uint32_t keys;
 };
 
-static bool usage_add(redisContext *redis, const redisReply *keys, void *context)
+/* Takes the replies of a batch of commands, sums integers. False: the connection is lost. */
+static bool replies_take(redisContext *redis, uint32_t count, struct usage *usage)
 {
-    struct usage *usage = context;
+    for (uint32_t i = 0; i < count; i++) {
+        redisReply *reply = NULL;
 
-    for (size_t i = 0; i < keys->elements && usage->keys < SAMPLED_KEYS; i++) {
-        redisReply *reply = redisCommand(redis, "MEMORY USAGE %b", keys->element[i]->str,
-                                         (size_t)keys->element[i]->len);
-
+        if (redisGetReply(redis, (void **)&reply) != REDIS_OK)
+            return false;
         if (reply && reply->type == REDIS_REPLY_INTEGER) {
             usage->bytes += (double)reply->integer;
             usage->keys++;
         }
         freeReplyObject(reply);
     }
-    return usage->keys < SAMPLED_KEYS;
+    return true;
+}
+
+/* One command for each key, in batches, until `enough` of them have answered with a number. */
+static int keys_ask(struct world *world, const char *format, uint32_t enough, struct usage *usage,
+                    struct err *err)
+{
+    struct buf key = {0};
+    redisContext *redis;
+    uint64_t index = 0;
+    bool more = world->key_at != NULL;
+    int error = redis_client_open(&world->redis, ANSWER_MS, &redis, err);
+
+    if (error)
+        return error;
+    while (more && usage->keys < enough) {
+        uint32_t count = 0;
+
+        for (; count < BATCH; count++, index++) {
+            buf_reset(&key);
+            more = world->key_at(world->key_context, index, &key);
+            if (!more)
+                break;
+            redisAppendCommand(redis, format, key.data, key.len);
+        }
+        if (!replies_take(redis, count, usage)) {
+            error = err_set(err, -EIO, "redis %s hung up", world->redis.url_text);
+            break;
+        }
+    }
+    buf_free(&key);
+    redisFree(redis);
+    return error;
 }
 
 double redis_bytes_per_key(struct world *world)
@@ -119,34 +122,17 @@ double redis_bytes_per_key(struct world *world)
     struct usage usage = {0};
     struct err err;
 
-    if (!world->redis.present || keys_scan(world, usage_add, &usage, &err) || usage.keys == 0)
+    if (!world->redis.present || keys_ask(world, "MEMORY USAGE %b", SAMPLED_KEYS, &usage, &err) ||
+        usage.keys == 0)
         return NAN;
     return usage.bytes / usage.keys;
 }
 
-static bool unlink_all(redisContext *redis, const redisReply *keys, void *context)
-{
-    (void)context;
-    for (size_t i = 0; i < keys->elements; i++)
-        redisAppendCommand(redis, "UNLINK %b", keys->element[i]->str,
-                           (size_t)keys->element[i]->len);
-    for (size_t i = 0; i < keys->elements; i++) {
-        void *reply = NULL;
-
-        if (redisGetReply(redis, &reply) != REDIS_OK)
-            return false;
-        freeReplyObject(reply);
-    }
-    return true;
-}
-
 void keys_remove(struct world *world)
 {
+    struct usage ignored = {0};
     struct err err;
 
-    /* Without a prefix all keys are the bench's only if the whole server is. */
-    if (!world->redis.present || !(world->redis_key || world->embedded))
-        return;
-    if (keys_scan(world, unlink_all, NULL, &err))
-        fprintf(stderr, "freshet: keys %s:… are left behind: %s\n", world->id, err.text);
+    if (world->redis.present && keys_ask(world, "UNLINK %b", UINT32_MAX, &ignored, &err))
+        fprintf(stderr, "freshet: keys %s:… may be left behind: %s\n", world->id, err.text);
 }

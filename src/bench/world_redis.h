@@ -20,7 +20,9 @@ MUST_USE int redis_figures(struct world *world, struct redis_figures *ret, struc
 /* Mean bytes of a key as MEMORY USAGE tells, of some hundred; NaN: there is none, or it can't. */
 double redis_bytes_per_key(struct world *world);
 
-/* Removes all keys of the bench: at the end, and so that a run finds none of another. */
+/* Removes all keys of the bench, by their names: at the end, and so that a run finds none of
+ * another.
+ */
 void keys_remove(struct world *world);
 
 #endif

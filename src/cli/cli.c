@@ -216,12 +216,13 @@ static const struct cli_command commands[] = {
         .details =
             "Hosts, cores, memory, Redis nodes and network for --users and --rate, each with its\n"
             "arithmetic, from what freshet bench has measured: --report names its report.json.\n"
-            "Without one a quick bench is run first, with the options that it takes.\n"
+            "Without one a quick bench is run first, with a mock broker and a redis-server of its\n"
+            "own unless --brokers or --redis name others.\n"
             "\n"
             "Examples:\n"
             "  freshet plan pipeline.yaml --users 5000000 --rate 200000 --report "
             "freshet-bench/report.json\n"
-            "  freshet plan pipeline.yaml --users 100000 --rate 5000 --embedded\n",
+            "  freshet plan pipeline.yaml --users 100000 --rate 5000       roughly\n",
         .positional_min = 1,
         .positional_max = 1,
         .options = {WORLD_ROWS, [PLAN_USERS] = {"--users", "N", "entity keys"},

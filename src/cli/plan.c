@@ -88,7 +88,8 @@ static int report_load(const struct plan *plan, const char *path, struct plan_me
     return EXIT_FAILED;
 }
 
-/* Nothing of it stays but what it has found. */
+/* Nothing of it stays but what it has found. Nobody expects load on the file's Kafka and Redis from
+ * a question: they have to be named. */
 static int report_make(const struct plan *plan, const char *path, struct bench_options *options,
                        struct plan_memory *memory, struct bench_report *ret)
 {
@@ -101,7 +102,11 @@ static int report_make(const struct plan *plan, const char *path, struct bench_o
         cli_error("cannot make a folder in /tmp: %s", strerror(errno));
         return EXIT_FAILED;
     }
-    fprintf(stderr, "no --report: a quick bench first, whose figures are rough\n");
+    if (!options->world.brokers && !options->world.redis)
+        options->world.embedded = true;
+    fprintf(stderr, "no --report: a quick bench first, %s; its figures are rough\n",
+            options->world.embedded ? "with a mock broker and a redis-server of its own"
+                                    : "on the Kafka and Redis that are named");
     options->quick = true;
     options->world.out = folder;
     options->steps = QUICK_STEPS;

@@ -272,6 +272,13 @@ def embedded(lab):
     require(len(report["latency"]["rates"]) == 2, "rates")
     require(not report["latency"]["append_time"], "the mock broker has append times")
     require(report["setup"]["embedded"], "it does not say that all was embedded")
+    status, said, log = command(
+        lab.program, "plan", job.path, "--users", 1000, "--rate", 100, "--json",
+        seconds=BENCH_SECONDS,
+    )  # fmt: skip
+    require(status == 0, f"plan: exit status {status}:\n{log}")
+    require("no --report" in log and json.loads(said)["quick"], f"plan says:\n{log}")
+    require(json.loads(said)["hosts"] == 1, f"100 events/s need one host:\n{said}")
 
 
 @test("bench/mistakes")
