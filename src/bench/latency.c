@@ -315,7 +315,9 @@ int step_latency(struct bench *bench, struct err *err)
     latency->partitions = open->partitions;
     latency->linger_ms = bench->options->linger_ms;
     latency->append_time = !bench->world.embedded;
-    hdr_log_begin(&bench->outputs->hdr_log, clock_realtime_ms(), "freshet bench, ns");
+    hdr_log_begin(&bench->outputs->hdr_log,
+                  clock_realtime_ms() - (clock_monotonic_ns() - bench->began_ns) / NS_PER_MS,
+                  "freshet bench, ns");
     probes_prepare(open);
     if (open->view)
         error = reader_start(&open->reader, &bench->world, open->view, &open->load, &open->probes,
