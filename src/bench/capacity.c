@@ -164,17 +164,17 @@ static void cores(struct planner *planner)
     if (latency->knee_per_s > 0)
         by_slo = line_add(planner, "shards by latency",
                           ceil(planner->rate / (latency->knee_per_s / (double)latency->shards)),
-                          "shards", COMPUTED, "%s ÷ (knee %s ÷ %lld shards), rounded up",
+                          "shards", COMPUTED, "%s ÷ (knee %s ÷ %s), rounded up",
                           shown_as(planner, planner->rate, "events/s"),
                           shown_as(planner, latency->knee_per_s, "events/s"),
-                          (long long)latency->shards);
+                          shown_as(planner, (double)latency->shards, "shards"));
     planner->shards = line_add(planner, "shards", fmax(fmax(by_cpu, by_slo), 1), "shards", COMPUTED,
                                "the larger one");
     planner->capacity->cores = line_add(
         planner, "cores", planner->shards + fmax(ceil(needed * (1 - share)), 1), "cores", COMPUTED,
-        "%.0f shards + %.3g for Kafka client and control, rounded "
+        "%s + %.3g for Kafka client and control, rounded "
         "up, at least 1",
-        planner->shards, needed * (1 - share));
+        shown_as(planner, planner->shards, "shards"), needed * (1 - share));
 }
 
 /* --- hosts --- */
@@ -335,8 +335,8 @@ static void kafka(struct planner *planner)
 
     planner->group = "Kafka";
     line_add(planner, "partitions", fmax(by_shards, by_bytes), "partitions", ASSUMED,
-             "the larger of %d a shard × %.0f shards and %s ÷ %s a partition",
-             CAPACITY_SHARD_PARTITIONS, planner->shards,
+             "the larger of %d a shard × %s and %s ÷ %s a partition", CAPACITY_SHARD_PARTITIONS,
+             shown_as(planner, planner->shards, "shards"),
              shown_as(planner, planner->in_bytes_per_s, "bytes/s"),
              shown_as(planner, CAPACITY_PARTITION_BYTES, "bytes/s"));
 }
@@ -366,9 +366,9 @@ static void times(struct planner *planner)
     planner->group = "time";
     planner->carried_per_s = line_add(
         planner, "carried at most", a_shard * planner->shards, "events/s", COMPUTED,
-        "%s a shard × %.3g µs ÷ %.3g µs × %.0f shards",
+        "%s a shard × %.3g µs ÷ %.3g µs × %s",
         shown_as(planner, run->events_per_s / (double)run->shards, "events/s"), run->cpu_us,
-        planner->cpu_us, planner->shards);
+        planner->cpu_us, shown_as(planner, planner->shards, "shards"));
     catch_up_line(planner, "catching up after an outage", planner->wanted->outage_s);
     if (!recovery->measured) {
         note_add(planner, "Recovery was not measured: run freshet bench with its recovery step.");
@@ -454,7 +454,9 @@ int capacity_plan(const struct bench_report *report, const struct bench_wanted *
 
     shape_clear(&shape_capacity, ret);
     if (!planner.run || report->memory_count == 0)
-        return err_set(err, -EINVAL, "the report has no throughput run with sink %s",
+        return err_set(err, -EINVAL,
+                       "the report has no throughput run with sink %s: run freshet bench with its "
+                       "throughput step",
                        report->costs.sink ? report->costs.sink : "redis");
     ret->pipeline = report->pipeline;
     ret->measured = report->created;

@@ -30,6 +30,7 @@ static void print_throughput(const struct bench_report *report, struct buf *out)
 static void print_latency(const struct bench_report *report, struct buf *out)
 {
     const struct bench_latency *latency = &report->latency;
+    bool has_rows = false;
 
     if (latency->rates_count == 0)
         return;
@@ -37,6 +38,7 @@ static void print_latency(const struct bench_report *report, struct buf *out)
     for (uint32_t i = 0; i < latency->rates_count; i++) {
         const struct bench_rate *rate = &latency->rates[i];
 
+        has_rows = has_rows || rate->fetched_redis.count > 0;
         buf_printf(out, "  %4.0f %%", rate->percent);
         put(out, "  ", rate->wanted_per_s, "events/s");
         if (rate->fetched_redis.count)
@@ -47,12 +49,15 @@ static void print_latency(const struct bench_report *report, struct buf *out)
                        rate->visible.p99_ms);
         buf_printf(out, "  %s\n", bench_verdict(rate));
     }
-    if (latency->knee_per_s > 0)
+    if (!has_rows)
+        put(out, "  last rate that is kept up with ", latency->knee_per_s, "events/s\n");
+    else if (latency->knee_per_s > 0)
         put(out, "  knee ", latency->knee_per_s, "events/s");
     else
         buf_printf(out, "  no knee: none of these rates meets the SLO");
-    buf_printf(out, " (p50 ≤ %g, p99 ≤ %g, p99.9 ≤ %g ms)\n", report->slo.p50_ms,
-               report->slo.p99_ms, report->slo.p999_ms);
+    if (has_rows)
+        buf_printf(out, " (p50 ≤ %g, p99 ≤ %g, p99.9 ≤ %g ms)\n", report->slo.p50_ms,
+                   report->slo.p99_ms, report->slo.p999_ms);
     if (latency->note)
         buf_printf(out, "  %s\n", latency->note);
 }
