@@ -138,6 +138,37 @@ static void status_stages(const struct engine *engine, struct buf *out)
     free(hdr);
 }
 
+static void histogram_write(const struct hdr *hdr, struct buf *out)
+{
+    bool first = true;
+
+    buf_printf(out, "{\"sum_ns\":%" PRIu64 ",\"buckets\":[", (uint64_t)atomic_load(&hdr->sum));
+    for (unsigned i = 0; i < HDR_BUCKETS; i++) {
+        uint64_t count = atomic_load_explicit(&hdr->buckets[i], memory_order_relaxed);
+
+        if (!count)
+            continue;
+        buf_printf(out, "%s[%" PRId64 ",%" PRIu64 "]", first ? "" : ",", hdr_bucket_top(i), count);
+        first = false;
+    }
+    buf_printf(out, "]}");
+}
+
+void report_histograms(struct engine *engine, struct buf *out)
+{
+    struct hdr *hdr = malloc(sizeof(*hdr));
+
+    CHECK(hdr);
+    buf_append_char(out, '{');
+    for (size_t s = 0; s < STAGE_COUNT; s++) {
+        report_stage(engine, stage_name(s), hdr);
+        buf_printf(out, "%s\"%s\":", s ? "," : "", stage_name(s));
+        histogram_write(hdr, out);
+    }
+    buf_printf(out, "}\n");
+    free(hdr);
+}
+
 void report_status(struct engine *engine, struct buf *out)
 {
     const struct fleet *fleet = engine_fleet(engine);

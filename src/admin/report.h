@@ -9,6 +9,11 @@
 void report_metrics(struct engine *engine, struct buf *out);
 void report_status(struct engine *engine, struct buf *out);
 
+/* Control thread: every stage's histogram in full, all shards' in one, as one JSON object: by stage
+ * the pairs [largest value of a bucket in ns, values in it], of buckets that hold some, and their
+ * sum. What two of them differ in is what happened in between. */
+void report_histograms(struct engine *engine, struct buf *out);
+
 /* True when rows reach the online store: partitions are assigned, replays are done, connections
  * stand. Else one line into `out` says what is missing. */
 bool report_ready(struct engine *engine, struct buf *out);

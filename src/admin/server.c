@@ -43,6 +43,14 @@ static unsigned page_status(struct admin_server *server, struct MHD_Connection *
     return MHD_HTTP_OK;
 }
 
+static unsigned page_histograms(struct admin_server *server, struct MHD_Connection *connection,
+                                struct buf *out)
+{
+    (void)connection;
+    report_histograms(server->engine, out);
+    return MHD_HTTP_OK;
+}
+
 static unsigned page_ready(struct admin_server *server, struct MHD_Connection *connection,
                            struct buf *out)
 {
@@ -142,6 +150,7 @@ static const struct page {
     {"/health", MHD_HTTP_METHOD_GET, "text/plain; charset=utf-8", page_health},
     {"/ready", MHD_HTTP_METHOD_GET, "text/plain; charset=utf-8", page_ready},
     {"/status", MHD_HTTP_METHOD_GET, "application/json", page_status},
+    {"/histograms", MHD_HTTP_METHOD_GET, "application/json", page_histograms},
     {"/savepoint", MHD_HTTP_METHOD_GET, "application/json", page_savepoint},
     {"/savepoint", MHD_HTTP_METHOD_POST, "application/json", page_savepoint_make},
 };
@@ -185,7 +194,7 @@ static unsigned page_write(struct admin_server *server, struct MHD_Connection *c
         }
         status = MHD_HTTP_METHOD_NOT_ALLOWED;
     }
-    buf_printf(out, "/metrics /health /ready /status /savepoint\n");
+    buf_printf(out, "/metrics /health /ready /status /histograms /savepoint\n");
     return status;
 }
 

@@ -1,5 +1,5 @@
-/* server - /metrics, /health, /ready, /status and /savepoint over HTTP, on the control thread's
- * loop. */
+/* server - /metrics, /health, /ready, /status, /histograms and /savepoint over HTTP, on the control
+ * thread's loop. */
 #ifndef FRESHET_ADMIN_SERVER_H
 #define FRESHET_ADMIN_SERVER_H
 

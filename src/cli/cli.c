@@ -4,6 +4,18 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+/* Where a bench runs, with what: of bench and plan. */
+#define WORLD_ROWS                                                                                 \
+    [WORLD_EMBEDDED] = {"--embedded", NULL,                                                        \
+                        "a mock broker and a redis-server of its own, nothing of yours"},          \
+    [WORLD_BROKERS] = {"--brokers", "ADDRESSES", "Kafka (default: the pipeline file's)"},          \
+    [WORLD_REDIS] = {"--redis", "URL", "Redis (default: the pipeline file's)"},                    \
+    [WORLD_REDIS_SERVER] = {"--redis-server", "PATH",                                              \
+                            "with --embedded: the program (default: redis-server from PATH)"},     \
+    [WORLD_SAMPLE] = {"--sample", "FILE",                                                          \
+                      "NDJSON of record values (default: made from the pipeline's fields)"},       \
+    [WORLD_JSON] = {"--json", NULL, "one JSON document on stdout"}
+
 static const struct cli_command commands[] = {
     {
         .name = "run",
@@ -148,6 +160,83 @@ static const struct cli_command commands[] = {
                     [DEMO_REDIS] = {"--redis-server", "PATH",
                                     "the program (default: redis-server from PATH)"}},
         .run = command_demo,
+    },
+    {
+        .name = "bench",
+        .synopsis = "FILE",
+        .summary = "Measure what this host carries of a pipeline",
+        .details =
+            "Runs the pipeline under load: throughput by sink and shards, latency against load in\n"
+            "an open loop, memory by keys, checkpoint stalls, recovery, twice the load, a slow\n"
+            "Redis. Writes report.html, report.json, latency.hlog (HdrHistogram) and appends a "
+            "line\n"
+            "a run to runs.ndjson. On your Kafka and Redis it makes topics, groups and keys named\n"
+            "freshet-bench-… and removes them; yours are not touched, but both are under load.\n"
+            "docs/CAPACITY.md tells how to read it.\n"
+            "\n"
+            "Examples:\n"
+            "  freshet bench pipeline.yaml --quick --embedded      a first look, in a minute\n"
+            "  freshet bench pipeline.yaml --sample events.ndjson --users 1000000 --shards 1,2,4\n"
+            "  freshet bench pipeline.yaml --steps latency --rates 50,60,70 --slo 0.5ms,2ms,5ms\n",
+        .positional_min = 1,
+        .positional_max = 1,
+        .options =
+            {WORLD_ROWS, [BENCH_QUICK] = {"--quick", NULL, "short runs: rough figures"},
+             [BENCH_OUT] = {"--out", "FOLDER",
+                            "for the report and the engines' state (default "
+                            "freshet-bench)"},
+             [BENCH_USERS] = {"--users", "N", "entity keys (default 50000; quick: 10000)"},
+             [BENCH_EVENTS] = {"--events", "N",
+                               "of a throughput run (default 1000000; quick: 200000)"},
+             [BENCH_SPAN] = {"--span", "DURATION",
+                             "event time of these (default: the longest window, up to 24h)"},
+             [BENCH_SHARDS] = {"--shards", "LIST",
+                               "numbers of shards (default: 1, 2, 4, … up to the file's)"},
+             [BENCH_SINKS] = {"--sinks", "LIST", "none, file, redis (default: all)"},
+             [BENCH_RATES] = {"--rates", "LIST",
+                              "% of saturation (default 10,25,50,75,90,100,110; quick: "
+                              "25,50,100)"},
+             [BENCH_SECONDS] = {"--seconds", "N",
+                                "of each rate and trouble (default 15; quick: 3)"},
+             [BENCH_LINGER] = {"--linger", "MS",
+                               "the load's linger.ms in latency runs (default 2)"},
+             [BENCH_PARTITIONS] = {"--partitions", "N",
+                                   "of a topic in throughput runs (default 16)"},
+             [BENCH_SLO] = {"--slo", "P50,P99,P99.9",
+                            "fetched to acknowledged by Redis (default 0.5ms,2ms,5ms)"},
+             [BENCH_STEPS_OPTION] = {"--steps", "LIST",
+                                     "throughput, latency, checkpoints, recovery, overload, "
+                                     "slow_redis (default: all)"}},
+        .run = command_bench,
+    },
+    {
+        .name = "plan",
+        .synopsis = "FILE",
+        .summary = "Say how many hosts, and of what size, a load needs",
+        .details =
+            "Hosts, cores, memory, Redis nodes and network for --users and --rate, each with its\n"
+            "arithmetic, from what freshet bench has measured: --report names its report.json.\n"
+            "Without one a quick bench is run first, with a mock broker and a redis-server of its\n"
+            "own unless --brokers or --redis name others.\n"
+            "\n"
+            "Examples:\n"
+            "  freshet plan pipeline.yaml --users 5000000 --rate 200000 --report "
+            "freshet-bench/report.json\n"
+            "  freshet plan pipeline.yaml --users 100000 --rate 5000       roughly\n",
+        .positional_min = 1,
+        .positional_max = 1,
+        .options = {WORLD_ROWS, [PLAN_USERS] = {"--users", "N", "entity keys"},
+                    [PLAN_RATE] = {"--rate", "N", "events per second"},
+                    [PLAN_REPORT] = {"--report", "FILE", "report.json of freshet bench"},
+                    [PLAN_HEADROOM] = {"--headroom", "PERCENT",
+                                       "of cores and memory to stay free (default 40)"},
+                    [PLAN_CORES] = {"--cores", "N",
+                                    "of a host (default: those of the host that was measured)"},
+                    [PLAN_MEMORY] = {"--memory", "SIZE", "of a host (default: the same)"},
+                    [PLAN_REDIS_MEMORY] = {"--redis-memory", "SIZE",
+                                           "of a Redis node (default 16GiB)"},
+                    [PLAN_OUTAGE] = {"--outage", "DURATION", "to be caught up with (default 10m)"}},
+        .run = command_plan,
     },
 };
 

@@ -23,7 +23,7 @@ struct cli_option {
     const char *meaning;
 };
 
-#define CLI_OPTIONS_MAX 8
+#define CLI_OPTIONS_MAX 20
 
 /* A command's arguments, taken apart. */
 struct cli_args {
@@ -64,6 +64,8 @@ int command_checkpoint_save(const struct cli_args *args);
 int command_checkpoint_restore(const struct cli_args *args);
 int command_get(const struct cli_args *args);
 int command_demo(const struct cli_args *args);
+int command_bench(const struct cli_args *args);
+int command_plan(const struct cli_args *args);
 
 enum run_option {
     RUN_BOUNDED,
@@ -99,6 +101,44 @@ enum demo_option {
     DEMO_SHARDS,
     DEMO_RATE,
     DEMO_REDIS,
+};
+
+/* Those that both have; they stand first. */
+enum world_option {
+    WORLD_EMBEDDED,
+    WORLD_BROKERS,
+    WORLD_REDIS,
+    WORLD_REDIS_SERVER,
+    WORLD_SAMPLE,
+    WORLD_JSON,
+    WORLD_OPTIONS
+};
+
+enum bench_option {
+    BENCH_QUICK = WORLD_OPTIONS,
+    BENCH_OUT,
+    BENCH_USERS,
+    BENCH_EVENTS,
+    BENCH_SPAN,
+    BENCH_SHARDS,
+    BENCH_SINKS,
+    BENCH_RATES,
+    BENCH_SECONDS,
+    BENCH_LINGER,
+    BENCH_PARTITIONS,
+    BENCH_SLO,
+    BENCH_STEPS_OPTION,
+};
+
+enum plan_option {
+    PLAN_USERS = WORLD_OPTIONS,
+    PLAN_RATE,
+    PLAN_REPORT,
+    PLAN_HEADROOM,
+    PLAN_CORES,
+    PLAN_MEMORY,
+    PLAN_REDIS_MEMORY,
+    PLAN_OUTAGE,
 };
 
 #endif

@@ -16,8 +16,8 @@
 #include "admin/report.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "bench/demo_world.h"
 #include "cli/cli.h"
-#include "cli/demo_world.h"
 #include "cli/traffic.h"
 #include "sink/redis_client.h"
 

@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "admin/admin_client.h"
 #include "base/clock.h"
-#include "cli/admin_client.h"
 #include "cli/cli.h"
 #include "cli/fit.h"
 #include "source/group_client.h"

@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin/admin_client.h"
 #include "base/text.h"
-#include "cli/admin_client.h"
 #include "cli/cli.h"
 
 #define LOOK_US   100000

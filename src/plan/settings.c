@@ -280,9 +280,8 @@ const struct section settings_engine = {"engine", ROWS(engine_rows)};
 
 static const struct setting admin_rows[] = {
     {"listen", SETTING_LISTEN, "127.0.0.1:9180",
-     .summary =
-         "Address of `/metrics`, `/health`, `/ready`, `/status` and `/savepoint`; port 0: any "
-         "free one; IPv6 in brackets"},
+     .summary = "Address of `/metrics`, `/health`, `/ready`, `/status`, `/histograms` and "
+                "`/savepoint`; port 0: any free one; IPv6 in brackets"},
 };
 const struct section settings_admin = {"admin", ROWS(admin_rows)};
 

@@ -74,6 +74,7 @@ def register_tests(options):
         import test_self  # noqa: F401
         return
     import test_batching  # noqa: F401
+    import test_bench  # noqa: F401
     import test_checkpoint_commands  # noqa: F401
     import test_checkpoints  # noqa: F401
     import test_cluster  # noqa: F401

@@ -39,8 +39,9 @@ static const char foot[] =
     "`GET /ready`: 200\n"
     "while rows reach the online store. `GET /status`: the same as JSON, with percentiles per "
     "stage, the\n"
-    "position of every partition and the last checkpoint. `POST /savepoint?name=NAME` asks for a "
-    "savepoint,\n"
+    "position of every partition and the last checkpoint; `GET /histograms` the stages' histograms "
+    "in full,\n"
+    "all shards' in one. `POST /savepoint?name=NAME` asks for a savepoint,\n"
     "`GET /savepoint` says what became of it; `freshet checkpoint save` does both.\n";
 
 static const char *type_name(enum metric_type type)

@@ -1,7 +1,7 @@
 /* demo_world - what a pipeline needs around it, made for a while: a Kafka broker inside the process
  * (librdkafka's mock cluster), a private redis-server on a unix socket, a folder for the socket. */
-#ifndef FRESHET_CLI_DEMO_WORLD_H
-#define FRESHET_CLI_DEMO_WORLD_H
+#ifndef FRESHET_BENCH_DEMO_WORLD_H
+#define FRESHET_BENCH_DEMO_WORLD_H
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>

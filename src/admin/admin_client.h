@@ -1,6 +1,6 @@
 /* admin_client - asks the engine that runs a pipeline, by way of its admin pages. */
-#ifndef FRESHET_CLI_ADMIN_CLIENT_H
-#define FRESHET_CLI_ADMIN_CLIENT_H
+#ifndef FRESHET_ADMIN_ADMIN_CLIENT_H
+#define FRESHET_ADMIN_ADMIN_CLIENT_H
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -1,4 +1,4 @@
-#include "cli/demo_world.h"
+#include "bench/demo_world.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "../support/testing.h"
+#include "admin/admin_client.h"
 #include "base/text.h"
-#include "cli/admin_client.h"
 
 static void member_is(const char *object, const char *name, const char *wanted)
 {
