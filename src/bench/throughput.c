@@ -65,21 +65,22 @@ int child_await_all(struct child *child, double produced, struct engine_sample *
     }
 }
 
-/* The first reading that has records, or, were there too many of them at once, the last that had
- * none. */
-static int begin_find(struct child *child, double produced, struct reading *ret, struct err *err)
+/* The first reading that has records, or, were there too many of them at once, the one before;
+ * `first` is the first of all. */
+static int begin_find(struct child *child, double produced, const struct engine_sample *first,
+                      struct reading *ret, struct err *err)
 {
     int64_t last_ns = clock_monotonic_ns() + STALL_NS;
     struct reading now;
 
-    *ret = (struct reading){0};
+    *ret = (struct reading){.sample = *first, .broker_ns = -1};
     for (;;) {
         int error = reading_take(child, &now, err);
 
         if (error)
             return error;
         if (now.sample.records > 0) {
-            if (now.sample.records < LATE_BEGIN * produced || ret->sample.at_ns == 0)
+            if (now.sample.records < LATE_BEGIN * produced)
                 *ret = now;
             return 0;
         }
@@ -207,7 +208,7 @@ int throughput_run(struct bench *bench, const struct throughput_wanted *wanted,
         return error;
     error = child_sample(ret_child, &empty, err);
     if (!error)
-        error = begin_find(ret_child, (double)wanted->produced, &begin, err);
+        error = begin_find(ret_child, (double)wanted->produced, &empty, &begin, err);
     if (!error)
         error = child_await_all(ret_child, (double)wanted->produced, &end.sample, err);
     if (!error) {
@@ -215,6 +216,10 @@ int throughput_run(struct bench *bench, const struct throughput_wanted *wanted,
         end.broker_ns = world_broker_cpu_ns(&bench->world);
         error = redis_cpu(bench, wanted->sink, &redis_after, err);
     }
+    if (!error && end.sample.records <= begin.sample.records)
+        error = err_set(err, -ERANGE,
+                        "all %llu events were read before they could be timed: try more --events",
+                        (unsigned long long)wanted->produced);
     if (!error) {
         run_fill(&begin, &end, ret);
         ret->rss_empty_bytes = empty.rss_bytes;
