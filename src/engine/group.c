@@ -77,6 +77,19 @@ static void check_shuffled(struct engine *engine)
     }
 }
 
+/* That may be right, where others have them; or it is a static member that came back with another
+ * list of topics, which brokers don't look at before its session timeout has passed. */
+static void tell_unassigned(const struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->plan->source_count; i++) {
+        if (engine->assigned_counts[i] == 0)
+            log_warn("the consumer group gave this process no partition of %s: source %s is not "
+                     "read. (A topic that was added to the pipeline is given out when the session "
+                     "timeout has passed since the last stop)",
+                     engine->plan->sources[i].topic, engine->plan->sources[i].name);
+    }
+}
+
 /* Every shard loads its key groups of the shuffled sources. */
 static void shuffled_restore(struct engine *engine, const struct recovery *recovery,
                              const struct assignment *list, size_t count)
@@ -160,6 +173,7 @@ void group_assigned(void *context, struct assignment *list, size_t count)
         return;
     log_info("assigned %zu partitions", count);
     check_shuffled(engine);
+    tell_unassigned(engine);
     if (!engine->has_assignment && engine->options.bounded)
         command_send_all(engine, &(struct command){.kind = COMMAND_COMPLETE});
     engine->has_assignment = true;
