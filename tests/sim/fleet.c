@@ -9,6 +9,7 @@
 #include "sim.h"
 
 #include "base/clock.h"
+#include "base/lines.h"
 
 #define STEPS_MAX     4000000 /* far more than there is to do */
 #define LIFE_NS_MAX   (INT64_C(900) * NS_PER_S)
@@ -70,7 +71,7 @@ static void fleet_init(void)
     for (uint32_t i = 0; i < shards * shards; i++)
         mailbox_init(&fleet->mailboxes[i]);
     source_clock_init(&fleet->clocks[0], partitions);
-    fleet->progress[0] = calloc(partitions, sizeof(struct progress));
+    fleet->progress[0] = lines_calloc(partitions, sizeof(struct progress));
     for (uint32_t i = 0; i < partitions; i++)
         atomic_init(&fleet->progress[0][i].position, -1);
     CHECK(file_writer_open(&sim.file, fleet->plan, shards, NULL, wake_control, NULL, &err) == 0);
